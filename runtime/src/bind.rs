@@ -1,0 +1,200 @@
+//! From a step's record and its tensors to the arguments of its kernel.
+//!
+//! The check and the session bind in the same way, so that what was checked is what runs.
+
+use crate::arena::Span;
+use crate::error::StepProblem;
+use crate::format::{ConvParams, MAX_RANK, Op, PoolParams, Step, Tensor};
+use crate::kernels::{
+    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Mul, Pool, Softmax, Window, conv2d, depthwise,
+    fully_connected,
+};
+
+/// A step bound to its weights and shapes.
+pub(crate) enum Call<'m> {
+    Quantize { scale: f32, zero_point: i32 },
+    Dequantize { scale: f32, zero_point: i32 },
+    Conv2d(Conv2d<'m>),
+    Depthwise(Conv2d<'m>),
+    FullyConnected(FullyConnected<'m>),
+    MaxPool(Pool),
+    AveragePool(Pool),
+    Add(Add, Broadcast),
+    Mul(Mul, Broadcast),
+    Concat { axis: usize },
+    Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
+    Reshape,
+    Softmax(Softmax),
+    Lookup(&'m [i8; 256]),
+    ArgMax { row: usize },
+}
+
+impl<'m> Call<'m> {
+    /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input.
+    #[inline(always)]
+    pub fn new(data: &'m [u8], step: &Step<'m>, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Self, StepProblem> {
+        Ok(match &step.op {
+            Op::Quantize => Self::Quantize { scale: y.scale, zero_point: y.zero_point },
+            Op::Dequantize => Self::Dequantize { scale: a.scale, zero_point: a.zero_point },
+            Op::Conv2d(p) => Self::Conv2d(convolution(data, p, a, y, true)?),
+            Op::DepthwiseConv2d(p) => Self::Depthwise(convolution(data, p, a, y, false)?),
+            Op::FullyConnected(p) => {
+                let outputs = last_dim(y);
+                let rows = elements(y)?.checked_div(outputs).ok_or(StepProblem::Shape)?;
+                let inputs = elements(a)?.checked_div(rows).ok_or(StepProblem::Shape)?;
+                Self::FullyConnected(FullyConnected {
+                    rows,
+                    inputs,
+                    outputs,
+                    input_zero_point: a.zero_point,
+                    output_zero_point: y.zero_point,
+                    clamp: p.clamp,
+                    rounding: p.rounding,
+                    layout: p.layout,
+                    weights: weights(data, p.weights, inputs.checked_mul(outputs))?,
+                    channels: channels(data, p.channels, outputs)?,
+                })
+            }
+            Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
+            Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
+            Op::Add(p) => Self::Add(
+                Add {
+                    input_zero_points: [a.zero_point, b.zero_point],
+                    output_zero_point: y.zero_point,
+                    left_shift: p.left_shift,
+                    inputs: p.inputs,
+                    output: p.output,
+                    clamp: p.clamp,
+                },
+                broadcast(a, b, y),
+            ),
+            Op::Mul(p) => Self::Mul(
+                Mul {
+                    input_zero_points: [a.zero_point, b.zero_point],
+                    output_zero_point: y.zero_point,
+                    scale: p.scale,
+                    rounding: p.rounding,
+                    clamp: p.clamp,
+                },
+                broadcast(a, b, y),
+            ),
+            Op::Concat(p) => Self::Concat { axis: p.axis as usize },
+            Op::Pad(p) => Self::Pad {
+                input: sizes(&a.dims),
+                before: sizes(&p.before),
+                output: sizes(&y.dims),
+                value: i8::try_from(p.value).map_err(|_| StepProblem::Params)?,
+            },
+            Op::Reshape => Self::Reshape,
+            Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
+            Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
+            Op::ArgMax => Self::ArgMax { row: last_dim(a) },
+        })
+    }
+
+    /// Bytes of scratch that the kernel needs, on every core the same.
+    #[inline(always)]
+    pub fn scratch_len(&self) -> usize {
+        match self {
+            Self::Conv2d(p) => conv2d::scratch_len(p),
+            Self::Depthwise(p) => depthwise::scratch_len(p),
+            Self::FullyConnected(p) => fully_connected::scratch_len(p),
+            _ => 0,
+        }
+    }
+}
+
+fn convolution<'m>(
+    data: &'m [u8],
+    p: &ConvParams,
+    a: &Tensor,
+    y: &Tensor,
+    dense: bool,
+) -> Result<Conv2d<'m>, StepProblem> {
+    let (input, output) = (image(a)?, image(y)?);
+    let [_, _, _, out_channels] = output;
+    let [_, _, _, in_channels] = input;
+    let size = p.size.map(|taps| taps as usize);
+    let per_tap = if dense { in_channels.checked_mul(out_channels) } else { Some(out_channels) };
+    let len = per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1]));
+    Ok(Conv2d {
+        input,
+        output,
+        window: Window {
+            size,
+            stride: p.stride.map(|n| n as usize),
+            dilation: p.dilation.map(|n| n as usize),
+            pad: [p.pad.top as usize, p.pad.left as usize],
+        },
+        input_zero_point: a.zero_point,
+        output_zero_point: y.zero_point,
+        clamp: p.clamp,
+        rounding: p.rounding,
+        layout: p.layout,
+        weights: weights(data, p.weights, len)?,
+        channels: channels(data, p.channels, out_channels)?,
+    })
+}
+
+fn pool(p: &PoolParams, a: &Tensor, y: &Tensor) -> Result<Pool, StepProblem> {
+    Ok(Pool {
+        input: image(a)?,
+        output: image(y)?,
+        window: Window {
+            size: p.size.map(|n| n as usize),
+            stride: p.stride.map(|n| n as usize),
+            dilation: [1, 1],
+            pad: [p.pad.top as usize, p.pad.left as usize],
+        },
+        clamp: p.clamp,
+    })
+}
+
+/// The dimensions of an image, NHWC.
+pub(crate) fn image(t: &Tensor) -> Result<[usize; 4], StepProblem> {
+    let [n, h, w, c, ..] = sizes(&t.dims);
+    if t.rank == 4 { Ok([n, h, w, c]) } else { Err(StepProblem::Shape) }
+}
+
+/// Both operands and the output with their dimensions moved to the right end, as broadcasting has them.
+fn broadcast(a: &Tensor, b: &Tensor, y: &Tensor) -> Broadcast {
+    Broadcast { output: right_aligned(y), inputs: [right_aligned(a), right_aligned(b)] }
+}
+
+pub(crate) fn right_aligned(t: &Tensor) -> [usize; MAX_RANK] {
+    let mut dims = [1; MAX_RANK];
+    dims.iter_mut().rev().zip(t.shape().iter().rev()).for_each(|(to, &from)| *to = from as usize);
+    dims
+}
+
+pub(crate) fn sizes(dims: &[u32; MAX_RANK]) -> [usize; MAX_RANK] {
+    dims.map(|dim| dim as usize)
+}
+
+pub(crate) fn last_dim(t: &Tensor) -> usize {
+    t.shape().last().map_or(1, |&dim| dim as usize)
+}
+
+pub(crate) fn elements(t: &Tensor) -> Result<usize, StepProblem> {
+    t.elements().map(|n| n as usize).ok_or(StepProblem::Shape)
+}
+
+fn weights(data: &[u8], offset: u32, len: Option<usize>) -> Result<&[i8], StepProblem> {
+    let span = Span { start: offset as usize, len: len.ok_or(StepProblem::Shape)? };
+    span.of(data).map(bytemuck::cast_slice).ok_or(StepProblem::Data)
+}
+
+fn channels(data: &[u8], offset: u32, count: usize) -> Result<&[Channel], StepProblem> {
+    let len = count.checked_mul(size_of::<Channel>()).ok_or(StepProblem::Shape)?;
+    let bytes = Span { start: offset as usize, len }.of(data).ok_or(StepProblem::Data)?;
+    bytemuck::try_cast_slice(bytes).map_err(|_| StepProblem::Data)
+}
+
+fn table(data: &[u8], offset: u32) -> Result<&[i8; 256], StepProblem> {
+    weights(data, offset, Some(256))?.try_into().map_err(|_| StepProblem::Data)
+}
+
+/// Whether this clamp lets something through.
+pub(crate) const fn is_range(clamp: Clamp) -> bool {
+    clamp.min <= clamp.max
+}

@@ -1,0 +1,16 @@
+//! The model file: what the exporter writes and the chip reads in place. `FORMAT.md` is its specification, byte by byte.
+//!
+//! Everything the chip needs in order to run is raw little-endian words behind a fixed [`Head`]: it is read where it lies,
+//! without decoding into RAM. What only people and tools read (names, labels, provenance) is [`Info`], encoded by postcard.
+
+mod head;
+mod info;
+mod step;
+mod tensor;
+mod words;
+
+pub use head::{HEAD_BYTES, Head, MAGIC, Section, VERSION};
+pub use info::{Info, NameList};
+pub use step::{Function, MAX_INPUTS, Op, Step, Steps};
+pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
+pub use words::{Encode, Words};

@@ -1,0 +1,367 @@
+//! The program: one record per step.
+//!
+//! A record is `opcode | inputs << 8 | words << 16`, the offset of the step's scratch in the arena, the tensor numbers of
+//! the inputs, then the operator's own words. `words` counts the whole record. Step `k` writes tensor
+//! `inputs + constants + k` and nothing else, so every tensor is written once and only after what it is made from.
+
+use super::words::{Encode, Words, code, record};
+use crate::fixed::Rounding;
+use crate::kernels::{Clamp, Layout, Scale};
+
+/// Most inputs of one step (concatenation).
+pub const MAX_INPUTS: usize = 255;
+
+impl Encode for Rounding {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        put(match self {
+            Self::Single => 0,
+            Self::Double => 1,
+        });
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        match words.next()? {
+            0 => Some(Self::Single),
+            1 => Some(Self::Double),
+            _ => None,
+        }
+    }
+}
+
+impl Encode for Layout {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        match self {
+            Self::Plain => put(0),
+        }
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        (words.next()? == 0).then_some(Self::Plain)
+    }
+}
+
+/// Both bounds share a word: the low byte is `min`, the next is `max`.
+impl Encode for Clamp {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        put(u32::from(self.min.cast_unsigned()) | u32::from(self.max.cast_unsigned()) << 8);
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        let [min, max, 0, 0] = words.next()?.to_le_bytes() else { return None };
+        Some(Self { min: min.cast_signed(), max: max.cast_signed() })
+    }
+}
+
+impl Encode for Scale {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        self.multiplier.write(put);
+        self.shift.write(put);
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(Self { multiplier: i32::read(words)?, shift: i32::read(words)? })
+    }
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self { multiplier: 0, shift: 0 }
+    }
+}
+
+code! {
+    /// What a lookup table computes: for people, the bits are in the table.
+    pub enum Function {
+        /// From one scale and zero point to another.
+        Requantize = 0,
+        /// `max(x, 0)`.
+        Relu = 1,
+        /// `min(max(x, 0), 6)`.
+        Relu6 = 2,
+        /// `x` for positive `x`, otherwise `slope · x`.
+        LeakyRelu = 3,
+        /// `1 / (1 + e^−x)`.
+        Sigmoid = 4,
+        /// `tanh x`.
+        Tanh = 5,
+        /// `x · min(max(x + 3, 0), 6) / 6`.
+        HardSwish = 6,
+        /// Any other function of one element.
+        Other = 7,
+    }
+}
+
+record! {
+    /// Padding around an image, in pixels.
+    pub struct Border {
+        /// Rows above.
+        pub top: u32,
+        /// Rows below.
+        pub bottom: u32,
+        /// Columns left.
+        pub left: u32,
+        /// Columns right.
+        pub right: u32,
+    }
+}
+
+record! {
+    /// Parameters of a convolution, also of a depthwise one. Shapes come from the tensors.
+    pub struct ConvParams {
+        /// Height and width of the filter.
+        pub size: [u32; 2],
+        /// Step between outputs.
+        pub stride: [u32; 2],
+        /// Step between taps.
+        pub dilation: [u32; 2],
+        /// Padding; the padded image must hold the last window.
+        pub pad: Border,
+        /// Fused activation.
+        pub clamp: Clamp,
+        /// How accumulators become outputs.
+        pub rounding: Rounding,
+        /// Order of the weights.
+        pub layout: Layout,
+        /// Offset of the weights in the data section.
+        pub weights: u32,
+        /// Offset of the [`crate::kernels::Channel`]s in the data section, a multiple of 4.
+        pub channels: u32,
+    }
+}
+
+record! {
+    /// Parameters of a fully connected layer. Rows and sizes come from the tensors.
+    pub struct FullyConnectedParams {
+        /// Fused activation.
+        pub clamp: Clamp,
+        /// How accumulators become outputs.
+        pub rounding: Rounding,
+        /// Order of the weights.
+        pub layout: Layout,
+        /// Offset of the weights in the data section.
+        pub weights: u32,
+        /// Offset of the [`crate::kernels::Channel`]s in the data section, a multiple of 4.
+        pub channels: u32,
+    }
+}
+
+record! {
+    /// Parameters of a pool.
+    pub struct PoolParams {
+        /// Height and width of the window.
+        pub size: [u32; 2],
+        /// Step between outputs.
+        pub stride: [u32; 2],
+        /// Padding, which is never counted.
+        pub pad: Border,
+        /// Fused activation.
+        pub clamp: Clamp,
+    }
+}
+
+record! {
+    /// Parameters of an addition; see [`crate::kernels::Add`].
+    pub struct AddParams {
+        /// Headroom of the inputs.
+        pub left_shift: u32,
+        /// Factors of the inputs.
+        pub inputs: [Scale; 2],
+        /// Factor of the sum.
+        pub output: Scale,
+        /// Fused activation.
+        pub clamp: Clamp,
+    }
+}
+
+record! {
+    /// Parameters of a product; see [`crate::kernels::Mul`].
+    pub struct MulParams {
+        /// Factor of the product.
+        pub scale: Scale,
+        /// How the product becomes an output.
+        pub rounding: Rounding,
+        /// Fused activation.
+        pub clamp: Clamp,
+    }
+}
+
+record! {
+    /// Parameters of a concatenation.
+    pub struct ConcatParams {
+        /// The axis along which the inputs follow one another.
+        pub axis: u32,
+    }
+}
+
+record! {
+    /// Parameters of padding.
+    pub struct PadParams {
+        /// Elements in front, per dimension; those behind follow from the output's shape.
+        pub before: [u32; 6],
+        /// The value, −128..127.
+        pub value: i32,
+    }
+}
+
+record! {
+    /// Parameters of softmax over the last axis; see [`crate::kernels::Softmax`].
+    pub struct SoftmaxParams {
+        /// Factor of the differences.
+        pub scale: Scale,
+        /// Differences below it are zero probability.
+        pub diff_min: i32,
+    }
+}
+
+record! {
+    /// Parameters of a function of one element.
+    pub struct LookupParams {
+        /// What the table computes.
+        pub function: Function,
+        /// Offset of its 256 bytes in the data section: entry `q + 128` is the output for `q`.
+        pub table: u32,
+    }
+}
+
+/// Declares [`Op`] from one list: opcode, variant, parameters, name, and number of inputs.
+macro_rules! ops {
+    ($($(#[$meta:meta])* $code:literal $variant:ident $(($params:ty))? $name:literal $inputs:expr;)*) => {
+        /// The operators, each with its plain parameters.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        pub enum Op { $($(#[$meta])* $variant $(($params))?,)* }
+
+        impl Op {
+            /// The number that stands for the operator in the file.
+            #[must_use]
+            pub const fn code(&self) -> u32 {
+                match self { $(ops!(@pattern $variant $($params)?) => $code,)* }
+            }
+
+            /// The operator's name in the field.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(ops!(@pattern $variant $($params)?) => $name,)* }
+            }
+
+            /// How many inputs it can have.
+            #[must_use]
+            pub const fn arity(&self) -> core::ops::RangeInclusive<usize> {
+                match self { $(ops!(@pattern $variant $($params)?) => $inputs,)* }
+            }
+
+            #[inline(always)]
+            fn read(code: u32, words: &mut Words<'_>) -> Option<Self> {
+                match code {
+                    $($code => Some(ops!(@read words $variant $($params)?)),)*
+                    _ => None,
+                }
+            }
+
+            fn write(&self, put: &mut impl FnMut(u32)) {
+                match self { $(ops!(@bind $variant params $($params)?) => ops!(@write put params $($params)?),)* }
+            }
+        }
+    };
+    (@pattern $variant:ident $params:ty) => { Op::$variant(_) };
+    (@pattern $variant:ident) => { Op::$variant };
+    (@bind $variant:ident $bound:ident $params:ty) => { Op::$variant($bound) };
+    (@bind $variant:ident $bound:ident) => { Op::$variant };
+    (@read $words:ident $variant:ident $params:ty) => { Op::$variant(<$params>::read($words)?) };
+    (@read $words:ident $variant:ident) => { Op::$variant };
+    (@write $put:ident $bound:ident $params:ty) => { $bound.write($put) };
+    (@write $put:ident $bound:ident) => { () };
+}
+
+ops! {
+    /// f32 to int8 at the output's scale and zero point.
+    0 Quantize "quantize" 1..=1;
+    /// int8 to f32.
+    1 Dequantize "dequantize" 1..=1;
+    /// 2-D convolution.
+    2 Conv2d(ConvParams) "conv2d" 1..=1;
+    /// Depthwise 2-D convolution: each input channel by itself.
+    3 DepthwiseConv2d(ConvParams) "depthwise_conv2d" 1..=1;
+    /// Matrix times vector.
+    4 FullyConnected(FullyConnectedParams) "fully_connected" 1..=1;
+    /// Maximum over a window.
+    5 MaxPool2d(PoolParams) "max_pool2d" 1..=1;
+    /// Average over a window.
+    6 AveragePool2d(PoolParams) "average_pool2d" 1..=1;
+    /// Elementwise sum.
+    7 Add(AddParams) "add" 2..=2;
+    /// Elementwise product.
+    8 Mul(MulParams) "mul" 2..=2;
+    /// Inputs one after the other along an axis.
+    9 Concat(ConcatParams) "concat" 1..=MAX_INPUTS;
+    /// A constant around the input.
+    10 Pad(PadParams) "pad" 1..=1;
+    /// The same bytes under another shape.
+    11 Reshape "reshape" 1..=1;
+    /// Softmax over the last axis.
+    12 Softmax(SoftmaxParams) "softmax" 1..=1;
+    /// A function of one element, by table.
+    13 Lookup(LookupParams) "lookup" 1..=1;
+    /// Position of the largest element of the last axis, as i32.
+    14 ArgMax "arg_max" 1..=1;
+}
+
+/// One step of a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step<'m> {
+    /// What it computes.
+    pub op: Op,
+    /// Numbers of the tensors it reads.
+    pub inputs: &'m [u32],
+    /// Offset of its scratch in the arena, a multiple of 4; 0 where it needs none.
+    pub scratch: u32,
+}
+
+impl<'m> Step<'m> {
+    /// Reads the next record.
+    #[inline(always)]
+    pub fn read(words: &mut Words<'m>) -> Option<Self> {
+        let head = words.next()?;
+        let mut record = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
+        let scratch = record.next()?;
+        let inputs = record.take((head >> 8 & 0xff) as usize)?;
+        let op = Op::read(head & 0xff, &mut record)?;
+        record.is_empty().then_some(Self { op, inputs, scratch })
+    }
+
+    /// Hands the record's words to `put`. `inputs` must not be longer than [`MAX_INPUTS`].
+    pub fn write(&self, put: &mut impl FnMut(u32)) {
+        let mut params = 0u32;
+        self.op.write(&mut |_| params += 1);
+        let words = 2 + self.inputs.len() as u32 + params;
+        put(self.op.code() | (self.inputs.len() as u32) << 8 | words << 16);
+        put(self.scratch);
+        self.inputs.iter().for_each(|&input| put(input));
+        self.op.write(put);
+    }
+}
+
+/// The steps of a program, decoded one by one. Ends early at a record that does not decode.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps<'m>(Words<'m>);
+
+impl<'m> Steps<'m> {
+    pub(crate) const fn new(words: &'m [u32]) -> Self {
+        Self(Words::new(words))
+    }
+
+    /// Whether every word was read.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'m> Iterator for Steps<'m> {
+    type Item = Step<'m>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Step<'m>> {
+        Step::read(&mut self.0)
+    }
+}

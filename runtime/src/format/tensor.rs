@@ -1,0 +1,158 @@
+//! The tensor table.
+
+use super::words::{Encode, Words, code};
+
+/// Most dimensions a tensor can have.
+pub const MAX_RANK: usize = 6;
+
+/// Words of one record in the table.
+pub const RECORD_WORDS: usize = 5 + MAX_RANK;
+
+code! {
+    /// Type of a tensor's elements.
+    pub enum DType {
+        /// 8-bit signed, quantized.
+        I8 = 0,
+        /// 32-bit signed: class numbers.
+        I32 = 1,
+        /// IEEE single: only at the edges of a network.
+        F32 = 2,
+    }
+}
+
+impl DType {
+    /// Bytes of one element.
+    #[must_use]
+    pub const fn size(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            Self::I32 | Self::F32 => 4,
+        }
+    }
+}
+
+code! {
+    /// The memory a tensor lives in.
+    pub enum Place {
+        /// The session's arena.
+        Arena = 0,
+        /// The data section of the file.
+        Data = 1,
+    }
+}
+
+/// A tensor: its type, shape, quantization and place.
+///
+/// The first word of its record packs `dtype | place << 8 | rank << 16`; then come offset, last use, scale (bits of the
+/// `f32`), zero point and [`MAX_RANK`] dimensions, unused ones being 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Tensor {
+    /// Type of the elements.
+    pub dtype: DType,
+    /// Which memory `offset` counts in.
+    pub place: Place,
+    /// Number of dimensions, at most [`MAX_RANK`].
+    pub rank: u8,
+    /// Byte offset, a multiple of 4.
+    pub offset: u32,
+    /// The last step that reads it; for an output of the model the number of steps.
+    pub last_use: u32,
+    /// `real = scale · (q − zero_point)`; finite and positive.
+    pub scale: f32,
+    /// In −128..127 for int8, otherwise 0.
+    pub zero_point: i32,
+    /// Dimensions, row-major, outermost first; those from `rank` on are 1.
+    pub dims: [u32; MAX_RANK],
+}
+
+impl Tensor {
+    /// Shape without the unused dimensions.
+    #[must_use]
+    pub fn shape(&self) -> &[u32] {
+        self.dims.get(..usize::from(self.rank)).unwrap_or(&[])
+    }
+
+    /// Number of elements; `None` where it exceeds 2^31 − 1.
+    #[inline(always)]
+    #[must_use]
+    pub fn elements(&self) -> Option<u32> {
+        let mut product = 1u32;
+        for &dim in &self.dims {
+            product = product.checked_mul(dim)?;
+        }
+        (product <= i32::MAX as u32).then_some(product)
+    }
+
+    /// Number of bytes; `None` where it exceeds 2^32 − 1.
+    #[inline(always)]
+    #[must_use]
+    pub fn bytes(&self) -> Option<u32> {
+        self.elements()?.checked_mul(self.dtype.size() as u32)
+    }
+}
+
+impl Encode for Tensor {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        put(self.dtype as u32 | (self.place as u32) << 8 | u32::from(self.rank) << 16);
+        put(self.offset);
+        put(self.last_use);
+        put(self.scale.to_bits());
+        self.zero_point.write(put);
+        self.dims.write(put);
+    }
+
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        let packed = words.next()?;
+        if packed >> 24 != 0 {
+            return None;
+        }
+        Some(Self {
+            dtype: DType::from_code(packed & 0xff)?,
+            place: Place::from_code(packed >> 8 & 0xff)?,
+            rank: (packed >> 16) as u8,
+            offset: words.next()?,
+            last_use: words.next()?,
+            scale: f32::from_bits(words.next()?),
+            zero_point: i32::read(words)?,
+            dims: <[u32; MAX_RANK]>::read(words)?,
+        })
+    }
+}
+
+/// The tensor table of a file, decoded record by record when asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensors<'m>(&'m [u32]);
+
+impl<'m> Tensors<'m> {
+    pub(crate) const fn new(words: &'m [u32]) -> Self {
+        Self(words)
+    }
+
+    /// Number of tensors.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len() / RECORD_WORDS
+    }
+
+    /// Whether there is no tensor.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tensor with this number.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<Tensor> {
+        let start = (index as usize).checked_mul(RECORD_WORDS)?;
+        Tensor::read(&mut Words::new(self.0.get(start..)?))
+    }
+
+    /// All tensors in order.
+    pub fn iter(&self) -> impl Iterator<Item = Tensor> + use<'m> {
+        let table = *self;
+        (0..table.len() as u32).map_while(move |index| table.get(index))
+    }
+}

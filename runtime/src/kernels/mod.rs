@@ -1,0 +1,198 @@
+//! The integer kernels: one file per operator, each beside a dull [`mod@reference`] that is its oracle.
+//!
+//! A kernel is a plain function over slices: an argument struct that says what the equation's letters are, the input,
+//! the output, and scratch where it needs some. It never allocates, never fails and never panics: slices that are too
+//! short make it write less, never out of bounds. [`crate::Model::new`] has proven that they are not too short.
+//!
+//! Tensors are row-major, images NHWC. `real = scale · (q − zero_point)` throughout.
+//!
+//! # One switch
+//!
+//! `build.rs` finds the core family (`kernel_dsp`, `kernel_mve` or neither) and this file is the only one that may ask.
+//! A faster kernel for a family is another function with the same arguments and the same bits, chosen here.
+
+use crate::fixed::Rounding;
+
+pub mod activation;
+pub mod arg_max;
+pub mod concat;
+pub mod conv2d;
+pub mod depthwise;
+pub mod eltwise;
+pub mod fully_connected;
+pub mod pad;
+pub mod pool;
+pub mod quantize;
+pub mod reference;
+pub mod softmax;
+
+/// What one output channel adds to its products: `requantize(bias + Σ …, multiplier, shift)`.
+///
+/// Stored in the file as three little-endian `i32`, 12 bytes, aligned to 4.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Channel {
+    /// Bias at scale `s_input · s_weights[channel]`.
+    pub bias: i32,
+    /// Mantissa of `s_input · s_weights[channel] / s_output`, in [2^30, 2^31), or 0 for a channel that is constant.
+    pub multiplier: i32,
+    /// Exponent: the real factor is `multiplier · 2^(shift − 31)`. In [−31, 30].
+    pub shift: i32,
+}
+
+/// The range that an output is clamped to: the fused activation, or −128..127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clamp {
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output, not below `min`.
+    pub max: i8,
+}
+
+/// Order of the weights in the file. A core family may have its own; the reference reads every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
+    Plain,
+}
+
+/// A window that slides over an image: the geometry that convolution and pooling share.
+///
+/// Output pixel `(y, x)` sees the input rows `y·stride − pad_top + i·dilation` for `i` in `0..size`, columns likewise;
+/// what lies outside of the image is padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Height and width in taps, each at least 1.
+    pub size: [usize; 2],
+    /// Step between outputs, down and across, each at least 1.
+    pub stride: [usize; 2],
+    /// Step between taps, down and across, each at least 1.
+    pub dilation: [usize; 2],
+    /// Rows of padding above the image and columns left of it.
+    pub pad: [usize; 2],
+}
+
+/// Arguments of [`conv2d::conv2d`] and, with its own weight order, of [`depthwise::depthwise`].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'m> {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC. For depthwise its channels are a multiple of the input's.
+    pub output: [usize; 4],
+    /// How the filter slides.
+    pub window: Window,
+    /// Zero point of the input, −128..127; padding has this value.
+    pub input_zero_point: i32,
+    /// Zero point of the output, −128..127.
+    pub output_zero_point: i32,
+    /// Fused activation.
+    pub clamp: Clamp,
+    /// How the accumulator becomes an output.
+    pub rounding: Rounding,
+    /// Order of `weights`.
+    pub layout: Layout,
+    /// Weights, zero point 0, −127..127.
+    pub weights: &'m [i8],
+    /// One per output channel.
+    pub channels: &'m [Channel],
+}
+
+/// Arguments of [`fully_connected::fully_connected`].
+#[derive(Clone, Copy, Debug)]
+pub struct FullyConnected<'m> {
+    /// Number of input vectors.
+    pub rows: usize,
+    /// Elements of one input vector.
+    pub inputs: usize,
+    /// Elements of one output vector.
+    pub outputs: usize,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// Fused activation.
+    pub clamp: Clamp,
+    /// How the accumulator becomes an output.
+    pub rounding: Rounding,
+    /// Order of `weights`.
+    pub layout: Layout,
+    /// Weights, zero point 0.
+    pub weights: &'m [i8],
+    /// One per output.
+    pub channels: &'m [Channel],
+}
+
+/// Arguments of the pools in [`pool`]. Input and output share scale and zero point.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC, same channels.
+    pub output: [usize; 4],
+    /// How the window slides; its dilation is 1. Padding is not counted.
+    pub window: Window,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+/// `multiplier · 2^(shift − 31)` as a real factor; see [`crate::fixed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// In [2^30, 2^31), or 0.
+    pub multiplier: i32,
+    /// In [−31, 30].
+    pub shift: i32,
+}
+
+/// Arguments of [`eltwise::add`]. `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Add {
+    /// Zero points of both inputs.
+    pub input_zero_points: [i32; 2],
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// Bits of headroom for the inputs: 20 for int8.
+    pub left_shift: u32,
+    /// Factors of both inputs, below 1: `s_i / (2·max(s_a, s_b))`.
+    pub inputs: [Scale; 2],
+    /// Factor of the sum: `2·max(s_a, s_b) / (2^left_shift · s_out)`.
+    pub output: Scale,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+/// Arguments of [`eltwise::mul`]. `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mul {
+    /// Zero points of both inputs.
+    pub input_zero_points: [i32; 2],
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// `s_a·s_b / s_out`.
+    pub scale: Scale,
+    /// How the product becomes an output.
+    pub rounding: Rounding,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+/// How two operands of an elementwise operator cover the output: shapes padded in front with 1 to the same rank.
+/// A dimension of an operand is the output's, or 1, and is then repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// Shape of the output.
+    pub output: [usize; 6],
+    /// Shapes of both operands.
+    pub inputs: [[usize; 6]; 2],
+}
+
+/// Arguments of [`softmax::softmax`] over the last axis. Output scale 1/256, zero point −128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// Elements of one row.
+    pub row: usize,
+    /// `min(β · s_in · 2^26, 2^31 − 1)` as a factor, shift not negative.
+    pub scale: Scale,
+    /// Differences to the row's maximum below this count as zero probability.
+    pub diff_min: i32,
+}
