@@ -65,8 +65,11 @@ impl Span {
 pub(crate) struct Carved<'a> {
     pub output: &'a mut [u8],
     pub scratch: &'a mut [u8],
-    rest: [(usize, &'a [u8]); 3],
+    pub rest: Rest<'a>,
 }
+
+/// The parts of the arena that a step may only read, each with the offset it starts at.
+pub(crate) struct Rest<'a>([(usize, &'a [u8]); 3]);
 
 impl<'a> Carved<'a> {
     /// Cuts `output` and `scratch` out of the arena. `None` where they overlap or leave it.
@@ -74,26 +77,28 @@ impl<'a> Carved<'a> {
     pub fn new(arena: &'a mut [u8], output: Span, scratch: Span) -> Option<Self> {
         if scratch.len == 0 {
             let (before, output_bytes, after) = cut(arena, output)?;
-            let rest = [(0, &*before), (output.end()?, &*after), (0, [].as_slice())];
+            let rest = Rest([(0, before), (output.end()?, after), (0, &[])]);
             return Some(Self { output: output_bytes, scratch: &mut [], rest });
         }
-        let (first, second) = if output.start < scratch.start { (output, scratch) } else { (scratch, output) };
+        let output_first = output.start < scratch.start;
+        let (first, second) = if output_first { (output, scratch) } else { (scratch, output) };
         let (before, first_bytes, after) = cut(arena, first)?;
         let start = first.end()?;
         let second_in_after = Span { start: second.start.checked_sub(start)?, len: second.len };
         let (between, second_bytes, after) = cut(after, second_in_after)?;
-        let rest = [(0, &*before), (start, &*between), (second.end()?, &*after)];
-        let (output, scratch) =
-            if output.start < scratch.start { (first_bytes, second_bytes) } else { (second_bytes, first_bytes) };
+        let rest = Rest([(0, before), (start, between), (second.end()?, after)]);
+        let (output, scratch) = if output_first { (first_bytes, second_bytes) } else { (second_bytes, first_bytes) };
         Some(Self { output, scratch, rest })
     }
+}
 
+impl<'a> Rest<'a> {
     /// A range that neither the output nor the scratch touches.
     #[inline(always)]
-    pub fn input(&self, span: Span) -> Option<&'a [u8]> {
-        self.rest.iter().find_map(|&(start, bytes)| {
-            Span { start: span.start.checked_sub(start)?, len: span.len }.of(bytes)
-        })
+    pub fn get(&self, span: Span) -> Option<&'a [u8]> {
+        self.0
+            .iter()
+            .find_map(|&(start, bytes)| Span { start: span.start.checked_sub(start)?, len: span.len }.of(bytes))
     }
 }
 
@@ -114,10 +119,10 @@ mod tests {
             let carved = Carved::new(&mut arena, Span::new(output, 4), Span::new(scratch, 4)).unwrap();
             assert_eq!(usize::from(carved.output[0]), output as usize);
             assert_eq!(usize::from(carved.scratch[0]), scratch as usize);
-            assert_eq!(carved.input(Span::new(0, 4)), Some([0, 1, 2, 3].as_slice()));
-            assert_eq!(carved.input(Span::new(8, 4)), Some([8, 9, 10, 11].as_slice()));
-            assert_eq!(carved.input(Span::new(16, 4)), Some([16, 17, 18, 19].as_slice()));
-            assert_eq!(carved.input(Span::new(3, 2)), None, "touches a cut");
+            assert_eq!(carved.rest.get(Span::new(0, 4)), Some([0, 1, 2, 3].as_slice()));
+            assert_eq!(carved.rest.get(Span::new(8, 4)), Some([8, 9, 10, 11].as_slice()));
+            assert_eq!(carved.rest.get(Span::new(16, 4)), Some([16, 17, 18, 19].as_slice()));
+            assert_eq!(carved.rest.get(Span::new(3, 2)), None, "touches a cut");
         }
     }
 

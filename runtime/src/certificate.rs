@@ -58,9 +58,10 @@ impl<'m> Model<'m> {
 
     /// Words that the inputs of one case take.
     pub(crate) fn golden_input_words(&self) -> Option<usize> {
-        self.tensors().iter().take(self.input_count()).try_fold(0usize, |sum, tensor| {
-            sum.checked_add(tensor.bytes()?.div_ceil(4) as usize)
-        })
+        self.tensors()
+            .iter()
+            .take(self.input_count())
+            .try_fold(0usize, |sum, tensor| sum.checked_add(tensor.bytes()?.div_ceil(4) as usize))
     }
 }
 

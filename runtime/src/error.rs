@@ -202,7 +202,9 @@ impl fmt::Display for SessionError {
             Self::ArenaTooSmall { found, expected } => {
                 write!(f, "arena of {found} bytes, the model needs {expected}: use Arena<{expected}>")
             }
-            Self::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 4 bytes: use thumbnet::Arena"),
+            Self::ArenaMisaligned => {
+                f.write_str("the arena does not start at a multiple of 4 bytes: use thumbnet::Arena")
+            }
         }
     }
 }
@@ -235,7 +237,9 @@ pub enum InputError {
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Index { found, count } => write!(f, "tensor {found} asked for, the model has {count}, counted from 0"),
+            Self::Index { found, count } => {
+                write!(f, "tensor {found} asked for, the model has {count}, counted from 0")
+            }
             Self::Length { found, expected } => write!(f, "{found} elements given, the tensor has {expected}"),
             Self::Type => f.write_str("the tensor has another element type; see Tensor::dtype"),
         }

@@ -7,6 +7,7 @@
 
 /// How a product of accumulator and multiplier loses its low bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rounding {
     /// `(x · m + 2^(n−1)) >> n` in 64 bits with `n = 31 − shift`: once, half up.
     Single,
@@ -65,4 +66,73 @@ pub fn rounding_shift_right(x: i32, exponent: u32) -> i32 {
     let remainder = x & mask;
     let threshold = (mask >> 1) + i32::from(x < 0);
     (x >> exponent) + i32::from(remainder > threshold)
+}
+
+/// `round(x · 2^exponent)`, saturated.
+fn saturating_shift_left(x: i32, exponent: u32) -> i32 {
+    let bound = i32::MAX >> exponent;
+    if x > bound {
+        i32::MAX
+    } else if x < -bound - 1 {
+        i32::MIN
+    } else {
+        x << exponent
+    }
+}
+
+/// `e^a` for `a ≤ 0` in Q5.26, as Q0.31. Error below 2^−22, nearly all of it the
+/// polynomial's remainder (tested against f64); `a = 0` gives the
+/// largest Q0.31, since 1 does not fit.
+///
+/// The remainder to a multiple of 1/4 goes through a polynomial, every further bit of `a` through a product with
+/// `e^−(2^k)` for k = −2..4. Source: gemmlowp, `exp_on_negative_values`.
+#[must_use]
+pub fn exp_of_negative(a: i32) -> i32 {
+    const QUARTER: i32 = 1 << 24;
+    /// `round(2^31 · e^−(2^k))` for k = −2..4.
+    const POWERS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
+    if a >= 0 {
+        return i32::MAX;
+    }
+    let remainder = (a & (QUARTER - 1)) - QUARTER;
+    let mut result = exp_of_small(remainder << 5);
+    let quarters = remainder.wrapping_sub(a) >> 24;
+    for (bit, power) in POWERS.into_iter().enumerate() {
+        if quarters >> bit & 1 == 1 {
+            result = doubling_high_mul(result, power);
+        }
+    }
+    result
+}
+
+/// `e^a` for `a` in [−1/4, 0), both in Q0.31: the Taylor polynomial of degree 4 around −1/8.
+fn exp_of_small(a: i32) -> i32 {
+    /// `round(2^31 · e^(−1/8))`.
+    const CENTER: i32 = 1_895_147_668;
+    const THIRD: i32 = 715_827_883;
+    let x = a + (1 << 28);
+    let x2 = doubling_high_mul(x, x);
+    let x3 = doubling_high_mul(x2, x);
+    let x4_over_4 = rounding_shift_right(doubling_high_mul(x2, x2), 2);
+    let sum = rounding_shift_right(doubling_high_mul(x4_over_4 + x3, THIRD) + x2, 1);
+    CENTER + doubling_high_mul(CENTER, x + sum)
+}
+
+/// `1 / (1 + a)` for `a` in [0, 1), both in Q0.31, by three Newton–Raphson steps from `48/17 − 32/17·d`.
+///
+/// Error below 2^−28 (tested against f64). Source: gemmlowp, `one_over_one_plus_x_for_x_in_0_1`.
+#[must_use]
+pub fn reciprocal_of_one_plus(a: i32) -> i32 {
+    /// 48/17 in Q2.29.
+    const START: i32 = 1_515_870_810;
+    /// −32/17 in Q2.29.
+    const SLOPE: i32 = -1_010_580_540;
+    // (1 + a) / 2, which is at least 1/2, rounded half up.
+    let half = ((i64::from(a) + i64::from(i32::MAX) + 1) >> 1) as i32;
+    let mut x = START + doubling_high_mul(half, SLOPE);
+    for _ in 0..3 {
+        let error = (1 << 29) - doubling_high_mul(half, x);
+        x += saturating_shift_left(doubling_high_mul(x, error), 2);
+    }
+    saturating_shift_left(x, 1)
 }

@@ -1,9 +1,9 @@
 //! A model that was checked.
 
+use crate::check;
 use crate::digest::digest;
 use crate::error::FormatError;
 use crate::format::{HEAD_BYTES, Head, Info, MAGIC, RECORD_WORDS, Section, Steps, Tensor, Tensors, VERSION};
-use crate::check;
 
 /// A model borrowed from flash, every byte of it checked.
 ///

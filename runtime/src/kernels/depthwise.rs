@@ -1,1 +1,61 @@
-//! depthwise
+//! Depthwise 2-D convolution: every input channel has `multiplier = outputs / inputs` filters of its own.
+//!
+//! `y[n,oy,ox,k·m+j] = clamp(zp_y + requantize(bias + Σ (x[n,iy,ix,k] − zp_x) · w[i,j',k·m+j]))` over the taps inside of the
+//! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
+
+use super::window::taps;
+use super::{Conv2d, output_i8};
+
+/// Bytes of scratch: a 32-bit accumulator for each output channel.
+#[must_use]
+pub fn scratch_len(p: &Conv2d<'_>) -> usize {
+    p.output[3].saturating_mul(size_of::<i32>())
+}
+
+/// Convolves `x` into `y`, pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
+/// the order they lie in memory.
+pub fn depthwise(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
+    let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
+    let Some(sums) = sums.get_mut(..p.output[3]) else { return };
+    for ([n, oy, ox], y) in p.window.outputs(p.output).zip(y.chunks_exact_mut(p.output[3].max(1))) {
+        sums.iter_mut().zip(p.channels).for_each(|(sum, channel)| *sum = channel.bias);
+        let rows = taps(&p.window, 0, oy, p.input[1]);
+        let row_len = p.window.size[1].saturating_mul(p.output[3]).max(1);
+        for (iy, weights) in rows.zip(p.weights.chunks_exact(row_len)) {
+            let Some(iy) = iy else { continue };
+            let columns = taps(&p.window, 1, ox, p.input[2]);
+            for (ix, weights) in columns.zip(weights.chunks_exact(p.output[3].max(1))) {
+                if let Some(ix) = ix {
+                    accumulate(p, pixel(p, x, [n, iy, ix]), weights, sums);
+                }
+            }
+        }
+        for ((y, &sum), channel) in y.iter_mut().zip(&*sums).zip(p.channels) {
+            *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
+        }
+    }
+}
+
+/// The channels of one input pixel.
+#[inline(always)]
+fn pixel<'x>(p: &Conv2d<'_>, x: &'x [i8], [n, iy, ix]: [usize; 3]) -> &'x [i8] {
+    let [_, height, width, channels] = p.input;
+    let index = n.wrapping_mul(height).wrapping_add(iy).wrapping_mul(width).wrapping_add(ix);
+    let start = index.wrapping_mul(channels);
+    x.get(start..start.saturating_add(channels)).unwrap_or(&[])
+}
+
+/// Adds the products of one tap.
+#[inline(always)]
+fn accumulate(p: &Conv2d<'_>, x: &[i8], weights: &[i8], sums: &mut [i32]) {
+    let value = |x: i8| i32::from(x).wrapping_sub(p.input_zero_point);
+    let add = |sum: &mut i32, x: i32, w: i8| *sum = sum.wrapping_add(x.wrapping_mul(i32::from(w)));
+    if x.len() == weights.len() {
+        sums.iter_mut().zip(x).zip(weights).for_each(|((sum, &x), &w)| add(sum, value(x), w));
+        return;
+    }
+    let multiplier = weights.len().checked_div(x.len()).unwrap_or(0).max(1);
+    for ((sums, &x), weights) in sums.chunks_exact_mut(multiplier).zip(x).zip(weights.chunks_exact(multiplier)) {
+        sums.iter_mut().zip(weights).for_each(|(sum, &w)| add(sum, value(x), w));
+    }
+}

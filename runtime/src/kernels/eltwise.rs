@@ -1,1 +1,94 @@
-//! eltwise
+//! Elementwise sum and product of two tensors, with broadcasting.
+//!
+//! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
+//! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
+
+use super::{Add, Broadcast, Mul};
+use crate::fixed::{requantize, requantize_double};
+
+/// Which operand the output lies over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+/// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
+pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    broadcast(shapes, a, b, y, |a, b| add_one(p, a, b));
+}
+
+/// The same where the output lies over one operand of its own shape.
+pub fn add_in_place(p: &Add, over: Operand, other: &[i8], y: &mut [i8]) {
+    match over {
+        Operand::A => y.iter_mut().zip(other).for_each(|(y, &b)| *y = add_one(p, *y, b)),
+        Operand::B => y.iter_mut().zip(other).for_each(|(y, &a)| *y = add_one(p, a, *y)),
+    }
+}
+
+/// `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
+pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    broadcast(shapes, a, b, y, |a, b| mul_one(p, a, b));
+}
+
+/// The same where the output lies over one operand of its own shape.
+pub fn mul_in_place(p: &Mul, over: Operand, other: &[i8], y: &mut [i8]) {
+    match over {
+        Operand::A => y.iter_mut().zip(other).for_each(|(y, &b)| *y = mul_one(p, *y, b)),
+        Operand::B => y.iter_mut().zip(other).for_each(|(y, &a)| *y = mul_one(p, a, *y)),
+    }
+}
+
+#[inline(always)]
+pub(super) fn add_one(p: &Add, a: i8, b: i8) -> i8 {
+    let [zero_a, zero_b] = p.input_zero_points;
+    let [scale_a, scale_b] = p.inputs;
+    let a = i32::from(a).wrapping_sub(zero_a).wrapping_shl(p.left_shift);
+    let b = i32::from(b).wrapping_sub(zero_b).wrapping_shl(p.left_shift);
+    let a = requantize_double(a, scale_a.multiplier, scale_a.shift);
+    let b = requantize_double(b, scale_b.multiplier, scale_b.shift);
+    let sum = requantize_double(a.wrapping_add(b), p.output.multiplier, p.output.shift);
+    p.clamp.apply(sum.wrapping_add(p.output_zero_point))
+}
+
+#[inline(always)]
+pub(super) fn mul_one(p: &Mul, a: i8, b: i8) -> i8 {
+    let [zero_a, zero_b] = p.input_zero_points;
+    let product = i32::from(a).wrapping_sub(zero_a).wrapping_mul(i32::from(b).wrapping_sub(zero_b));
+    let scaled = requantize(product, p.scale.multiplier, p.scale.shift, p.rounding);
+    p.clamp.apply(scaled.wrapping_add(p.output_zero_point))
+}
+
+/// Applies `f` to each pair that broadcasting makes.
+#[inline(always)]
+fn broadcast(shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+    if shapes.inputs[0] == shapes.output && shapes.inputs[1] == shapes.output {
+        y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+        return;
+    }
+    let [.., row] = shapes.output;
+    for (index, y) in y.chunks_exact_mut(row.max(1)).enumerate() {
+        let [a, b] = [(a, shapes.inputs[0]), (b, shapes.inputs[1])].map(|(operand, shape)| {
+            let start = row_start(&shapes.output, &shape, index);
+            operand.get(start..start.saturating_add(shape[5])).unwrap_or(&[])
+        });
+        y.iter_mut().zip(a.iter().cycle()).zip(b.iter().cycle()).for_each(|((y, &a), &b)| *y = f(a, b));
+    }
+}
+
+/// Where the row of an operand starts that belongs to row `index` of the output; repeated dimensions have stride 0.
+fn row_start(output: &[usize; 6], operand: &[usize; 6], mut index: usize) -> usize {
+    let mut start = 0usize;
+    let mut stride = operand[5];
+    for (&size, &own) in output.iter().zip(operand).rev().skip(1) {
+        let position = index.checked_rem(size).unwrap_or(0);
+        index = index.checked_div(size).unwrap_or(0);
+        if own != 1 {
+            start = start.wrapping_add(position.wrapping_mul(stride));
+        }
+        stride = stride.wrapping_mul(own);
+    }
+    start
+}

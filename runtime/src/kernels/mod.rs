@@ -8,16 +8,18 @@
 //!
 //! # One switch
 //!
-//! `build.rs` finds the core family (`kernel_dsp`, `kernel_mve` or neither) and this file is the only one that may ask.
-//! A faster kernel for a family is another function with the same arguments and the same bits, chosen here.
+//! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. So far every core
+//! runs the portable kernels ([`FAMILY`]); a faster one for a core family is another function with the same arguments and
+//! the same bits, and this file is the only place that chooses.
 
-use crate::fixed::Rounding;
+use crate::fixed::{Rounding, requantize};
 
 pub mod activation;
 pub mod arg_max;
 pub mod concat;
 pub mod conv2d;
 pub mod depthwise;
+mod dot;
 pub mod eltwise;
 pub mod fully_connected;
 pub mod pad;
@@ -25,12 +27,17 @@ pub mod pool;
 pub mod quantize;
 pub mod reference;
 pub mod softmax;
+mod window;
+
+/// Name of the kernels that this build uses. Every core runs the portable ones so far.
+pub const FAMILY: &str = "portable";
 
 /// What one output channel adds to its products: `requantize(bias + Σ …, multiplier, shift)`.
 ///
 /// Stored in the file as three little-endian `i32`, 12 bytes, aligned to 4.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Channel {
     /// Bias at scale `s_input · s_weights[channel]`.
     pub bias: i32,
@@ -42,6 +49,7 @@ pub struct Channel {
 
 /// The range that an output is clamped to: the fused activation, or −128..127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clamp {
     /// Smallest output.
     pub min: i8,
@@ -51,6 +59,7 @@ pub struct Clamp {
 
 /// Order of the weights in the file. A core family may have its own; the reference reads every one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
@@ -61,6 +70,7 @@ pub enum Layout {
 /// Output pixel `(y, x)` sees the input rows `y·stride − pad_top + i·dilation` for `i` in `0..size`, columns likewise;
 /// what lies outside of the image is padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window {
     /// Height and width in taps, each at least 1.
     pub size: [usize; 2],
@@ -74,6 +84,7 @@ pub struct Window {
 
 /// Arguments of [`conv2d::conv2d`] and, with its own weight order, of [`depthwise::depthwise`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conv2d<'m> {
     /// Input shape, NHWC.
     pub input: [usize; 4],
@@ -99,6 +110,7 @@ pub struct Conv2d<'m> {
 
 /// Arguments of [`fully_connected::fully_connected`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FullyConnected<'m> {
     /// Number of input vectors.
     pub rows: usize,
@@ -124,6 +136,7 @@ pub struct FullyConnected<'m> {
 
 /// Arguments of the pools in [`pool`]. Input and output share scale and zero point.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pool {
     /// Input shape, NHWC.
     pub input: [usize; 4],
@@ -137,6 +150,7 @@ pub struct Pool {
 
 /// `multiplier · 2^(shift − 31)` as a real factor; see [`crate::fixed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scale {
     /// In [2^30, 2^31), or 0.
     pub multiplier: i32,
@@ -146,6 +160,7 @@ pub struct Scale {
 
 /// Arguments of [`eltwise::add`]. `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Add {
     /// Zero points of both inputs.
     pub input_zero_points: [i32; 2],
@@ -163,6 +178,7 @@ pub struct Add {
 
 /// Arguments of [`eltwise::mul`]. `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mul {
     /// Zero points of both inputs.
     pub input_zero_points: [i32; 2],
@@ -179,6 +195,7 @@ pub struct Mul {
 /// How two operands of an elementwise operator cover the output: shapes padded in front with 1 to the same rank.
 /// A dimension of an operand is the output's, or 1, and is then repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Broadcast {
     /// Shape of the output.
     pub output: [usize; 6],
@@ -188,6 +205,7 @@ pub struct Broadcast {
 
 /// Arguments of [`softmax::softmax`] over the last axis. Output scale 1/256, zero point −128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Softmax {
     /// Elements of one row.
     pub row: usize,
@@ -195,4 +213,24 @@ pub struct Softmax {
     pub scale: Scale,
     /// Differences to the row's maximum below this count as zero probability.
     pub diff_min: i32,
+}
+
+/// `clamp(zero_point + requantize(accumulator))`: how every product ends.
+#[inline(always)]
+#[must_use]
+fn output_i8(accumulator: i32, channel: &Channel, rounding: Rounding, zero_point: i32, clamp: Clamp) -> i8 {
+    let scaled = requantize(accumulator, channel.multiplier, channel.shift, rounding);
+    clamp.apply(scaled.wrapping_add(zero_point))
+}
+
+impl Clamp {
+    /// All of int8: no activation.
+    pub const NONE: Self = Self { min: i8::MIN, max: i8::MAX };
+
+    /// The value, or the bound that it is beyond.
+    #[inline(always)]
+    #[must_use]
+    pub fn apply(self, value: i32) -> i8 {
+        value.min(i32::from(self.max)).max(i32::from(self.min)) as i8
+    }
 }

@@ -1,1 +1,156 @@
-//! reference
+//! The oracle: every operator as its equation says, in nested loops and 64-bit sums.
+//!
+//! Nothing here is fast and nothing ever will be. A kernel is right when it gives these bits; the tests compare them over
+//! generated shapes. Slices must have the lengths of their shapes, otherwise these panic: they are for tests.
+
+use super::{Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Mul, Pool, Window, eltwise};
+use crate::fixed::{Rounding, requantize};
+
+/// Row-major index of `at` in `shape`.
+fn index<const N: usize>(shape: [usize; N], at: [usize; N]) -> usize {
+    shape.iter().zip(at).fold(0, |sum, (&size, at)| sum * size + at)
+}
+
+/// Every index of a shape, in order.
+fn positions<const N: usize>(shape: [usize; N]) -> impl Iterator<Item = [usize; N]> {
+    (0..shape.iter().product()).map(move |mut flat: usize| {
+        let mut at = [0; N];
+        for axis in (0..N).rev() {
+            at[axis] = flat % shape[axis];
+            flat /= shape[axis];
+        }
+        at
+    })
+}
+
+/// The input row and column of a tap, where it lies in the image.
+fn tap(window: &Window, input: [usize; 4], at: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
+    let along = |axis: usize| {
+        let position = at[axis] * window.stride[axis] + tap[axis] * window.dilation[axis];
+        position.checked_sub(window.pad[axis]).filter(|&position| position < input[axis + 1])
+    };
+    Some([along(0)?, along(1)?])
+}
+
+fn output(sum: i64, channel: &Channel, rounding: Rounding, zero_point: i32, clamp: Clamp) -> i8 {
+    // Wraps like the kernels do; the exporter excludes it.
+    let sum = (i64::from(channel.bias) + sum) as i32;
+    clamp.apply(requantize(sum, channel.multiplier, channel.shift, rounding).wrapping_add(zero_point))
+}
+
+/// See [`super::conv2d`].
+pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
+    let [height, width] = p.window.size;
+    for at @ [n, oy, ox, c] in positions(p.output) {
+        let mut sum = 0i64;
+        for [i, j, k] in positions([height, width, p.input[3]]) {
+            let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], [i, j]) else { continue };
+            let w = p.weights[index([p.output[3], height, width, p.input[3]], [c, i, j, k])];
+            let x = i32::from(x[index(p.input, [n, iy, ix, k])]) - p.input_zero_point;
+            sum += i64::from(x) * i64::from(w);
+        }
+        y[index(p.output, at)] = output(sum, &p.channels[c], p.rounding, p.output_zero_point, p.clamp);
+    }
+}
+
+/// See [`super::depthwise`].
+pub fn depthwise(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
+    let [height, width] = p.window.size;
+    let multiplier = p.output[3] / p.input[3];
+    for at @ [n, oy, ox, c] in positions(p.output) {
+        let mut sum = 0i64;
+        for [i, j] in positions([height, width]) {
+            let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], [i, j]) else { continue };
+            let w = p.weights[index([height, width, p.output[3]], [i, j, c])];
+            let x = i32::from(x[index(p.input, [n, iy, ix, c / multiplier])]) - p.input_zero_point;
+            sum += i64::from(x) * i64::from(w);
+        }
+        y[index(p.output, at)] = output(sum, &p.channels[c], p.rounding, p.output_zero_point, p.clamp);
+    }
+}
+
+/// See [`super::fully_connected`].
+pub fn fully_connected(p: &FullyConnected<'_>, x: &[i8], y: &mut [i8]) {
+    for [row, c] in positions([p.rows, p.outputs]) {
+        let product = |k: usize| {
+            let x = i32::from(x[row * p.inputs + k]) - p.input_zero_point;
+            i64::from(x) * i64::from(p.weights[c * p.inputs + k])
+        };
+        let sum = (0..p.inputs).map(product).sum();
+        y[row * p.outputs + c] = output(sum, &p.channels[c], p.rounding, p.output_zero_point, p.clamp);
+    }
+}
+
+fn window_values(p: &Pool, x: &[i8], [n, oy, ox, c]: [usize; 4]) -> WindowSum {
+    let mut values = WindowSum { max: i64::MIN, sum: 0, count: 0 };
+    for at in positions(p.window.size) {
+        if let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], at) {
+            let x = i64::from(x[index(p.input, [n, iy, ix, c])]);
+            values = WindowSum { max: values.max.max(x), sum: values.sum + x, count: values.count + 1 };
+        }
+    }
+    values
+}
+
+/// What a window amounts to.
+struct WindowSum {
+    max: i64,
+    sum: i64,
+    count: i64,
+}
+
+/// See [`super::pool::max_pool2d`].
+pub fn max_pool2d(p: &Pool, x: &[i8], y: &mut [i8]) {
+    for at in positions(p.output) {
+        y[index(p.output, at)] = p.clamp.apply(window_values(p, x, at).max as i32);
+    }
+}
+
+/// See [`super::pool::average_pool2d`].
+pub fn average_pool2d(p: &Pool, x: &[i8], y: &mut [i8]) {
+    for at in positions(p.output) {
+        let WindowSum { sum, count, .. } = window_values(p, x, at);
+        // round(sum / count), half away from zero, as floor((2·|sum| + count) / (2·count)) with the sign of the sum.
+        let rounded = (2 * sum.abs() + count) / (2 * count) * sum.signum();
+        y[index(p.output, at)] = p.clamp.apply(rounded as i32);
+    }
+}
+
+fn operands(shapes: &Broadcast, at: [usize; 6]) -> [usize; 2] {
+    shapes.inputs.map(|shape| {
+        let mut own = at;
+        own.iter_mut().zip(shape).for_each(|(at, size)| *at = if size == 1 { 0 } else { *at });
+        index(shape, own)
+    })
+}
+
+/// See [`super::eltwise::add`].
+pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    for at in positions(shapes.output) {
+        let [i, j] = operands(shapes, at);
+        y[index(shapes.output, at)] = eltwise::add_one(p, a[i], b[j]);
+    }
+}
+
+/// See [`super::eltwise::mul`].
+pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    for at in positions(shapes.output) {
+        let [i, j] = operands(shapes, at);
+        y[index(shapes.output, at)] = eltwise::mul_one(p, a[i], b[j]);
+    }
+}
+
+/// See [`super::pad`].
+pub fn pad(input: [usize; 6], before: [usize; 6], output: [usize; 6], value: i8, x: &[i8], y: &mut [i8]) {
+    for at in positions(output) {
+        let mut from = [0; 6];
+        let is_inside = (0..6).all(|axis| match at[axis].checked_sub(before[axis]) {
+            Some(position) if position < input[axis] => {
+                from[axis] = position;
+                true
+            }
+            _ => false,
+        });
+        y[index(output, at)] = if is_inside { x[index(input, from)] } else { value };
+    }
+}

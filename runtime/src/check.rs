@@ -1,0 +1,300 @@
+//! The check that [`Model::new`] makes: after it, nothing about the file can surprise a session.
+
+use crate::arena::Span;
+use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
+use crate::error::{FormatError, StepProblem, TensorProblem};
+use crate::format::{Border, DType, MAX_RANK, Op, Place, Step, Tensor};
+use crate::kernels::{Channel, Conv2d, Scale, Window};
+use crate::model::Model;
+use crate::plan::may_overwrite;
+
+/// Checks everything behind the head.
+pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
+    tables(model)?;
+    for (number, tensor) in (0..).zip(0..model.tensors().len() as u32) {
+        check_tensor(model, tensor).map_err(|problem| FormatError::Tensor { tensor: number, problem })?;
+    }
+    outputs(model)?;
+    let mut steps = model.steps();
+    for step in 0..model.head().steps {
+        let record = steps.next().ok_or(StepProblem::Record);
+        record
+            .and_then(|record| check_step(model, step, &record))
+            .map_err(|problem| FormatError::Step { step, problem })?;
+    }
+    if steps.is_finished() { Ok(()) } else { Err(FormatError::Section("program")) }
+}
+
+/// The tables have the lengths that the head's counts ask for.
+fn tables(model: &Model<'_>) -> Result<(), FormatError> {
+    let head = model.head();
+    if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
+        return Err(FormatError::Section("tensor"));
+    }
+    if head.state_len != 0 || head.arena_len > i32::MAX as u32 {
+        return Err(FormatError::Section("arena"));
+    }
+    let case = model.golden_input_words().and_then(|words| words.checked_add(head.steps as usize));
+    if case.is_none_or(|case| !model.golden().len().is_multiple_of(case.max(1))) {
+        return Err(FormatError::Section("golden"));
+    }
+    let info = model.info();
+    let edge = last_dim(&model.input(0).ok_or(FormatError::Section("tensor"))?);
+    let scalings = info.gain.len() / 4;
+    if info.gain.len() != info.offset.len() || info.gain.len() % 4 != 0 || (scalings != 1 && scalings != edge) {
+        return Err(FormatError::Info);
+    }
+    Ok(())
+}
+
+fn outputs(model: &Model<'_>) -> Result<(), FormatError> {
+    if model.output_count() == 0 {
+        return Err(FormatError::Section("output"));
+    }
+    for (number, &output) in (0..).zip(model.outputs()) {
+        let lives = |tensor: Tensor| tensor.place == Place::Arena && tensor.last_use == model.head().steps;
+        if !model.tensors().get(output).is_some_and(lives) {
+            return Err(FormatError::Output { output: number });
+        }
+    }
+    Ok(())
+}
+
+fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
+    let tensor = model.tensors().get(number).ok_or(TensorProblem::Record)?;
+    let rank = usize::from(tensor.rank);
+    let unused = tensor.dims.get(rank..).ok_or(TensorProblem::Shape)?;
+    if tensor.dims.contains(&0) || unused.iter().any(|&dim| dim != 1) {
+        return Err(TensorProblem::Shape);
+    }
+    let len = tensor.bytes().ok_or(TensorProblem::Shape)?;
+    let zero_points = if tensor.dtype == DType::I8 { -128..=127 } else { 0..=0 };
+    if !(tensor.scale > 0.0 && tensor.scale < f32::INFINITY && zero_points.contains(&tensor.zero_point)) {
+        return Err(TensorProblem::Quantization);
+    }
+    let is_constant = number >= model.head().inputs && number < model.first_result();
+    let (place, memory) =
+        if is_constant { (Place::Data, model.data().len()) } else { (Place::Arena, model.arena_len()) };
+    if tensor.place != place {
+        return Err(TensorProblem::Place);
+    }
+    let span = Span::new(tensor.offset, len);
+    if span.end().is_none_or(|end| end > memory) || !tensor.offset.is_multiple_of(4) {
+        return Err(TensorProblem::Range);
+    }
+    let born = number.saturating_sub(model.first_result());
+    if tensor.last_use > model.head().steps || (!is_constant && tensor.last_use < born) {
+        return Err(TensorProblem::Lifetime);
+    }
+    let is_input = number < model.head().inputs;
+    if is_input
+        && (0..number).filter_map(|other| model.tensors().get(other)).any(|other| span_of(&other).overlaps(span))
+    {
+        return Err(TensorProblem::Overlap);
+    }
+    Ok(())
+}
+
+fn span_of(tensor: &Tensor) -> Span {
+    Span::new(tensor.offset, tensor.bytes().unwrap_or(u32::MAX))
+}
+
+fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), StepProblem> {
+    let output_number = model.first_result().saturating_add(number);
+    let output = model.tensors().get(output_number).ok_or(StepProblem::Record)?;
+    if !step.op.arity().contains(&step.inputs.len()) {
+        return Err(StepProblem::Arity);
+    }
+    for &input in step.inputs {
+        if input >= output_number {
+            return Err(StepProblem::Order);
+        }
+        let tensor = model.tensors().get(input).ok_or(StepProblem::Order)?;
+        if tensor.place == Place::Arena && tensor.last_use < number {
+            return Err(StepProblem::Lifetime);
+        }
+    }
+    let first = operand(model, step, 0)?;
+    let second = operand(model, step, 1).unwrap_or(first);
+    operator(model, step, [&first, &second], &output)?;
+    let call = Call::new(model.data(), step, &first, &second, &output)?;
+    memory(model, number, step, &output, call.scratch_len())
+}
+
+fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, StepProblem> {
+    step.inputs.get(index).and_then(|&number| model.tensors().get(number)).ok_or(StepProblem::Arity)
+}
+
+/// Types, shapes, quantization and parameters of the operator.
+fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
+    types(step, [a, b], y)?;
+    let call = Call::new(model.data(), step, a, b, y)?;
+    let same_quantization = a.zero_point == y.zero_point && a.scale.to_bits() == y.scale.to_bits();
+    match (&step.op, &call) {
+        (Op::Conv2d(p), Call::Conv2d(bound)) => convolution(bound, p.pad),
+        (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) => {
+            let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
+            check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
+            convolution(bound, p.pad)
+        }
+        (Op::FullyConnected(_), Call::FullyConnected(p)) => {
+            let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
+            check(is_exact && p.inputs > 0, StepProblem::Shape)?;
+            check(is_range(p.clamp), StepProblem::Params)?;
+            channel_scales(p.channels)
+        }
+        (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) => {
+            check(is_range(bound.clamp), StepProblem::Params)?;
+            check(same_quantization, StepProblem::Quantization)?;
+            let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
+            check(inputs == outputs, StepProblem::Shape)?;
+            // A window that lies in the padding alone would have no maximum and no average.
+            let [height, width] = bound.window.size.map(|n| n as u32);
+            let is_inside = p.pad.top < height && p.pad.bottom < height && p.pad.left < width && p.pad.right < width;
+            check(is_inside, StepProblem::Params)?;
+            slide(bound.input, bound.output, &bound.window, p.pad)
+        }
+        (Op::Add(p), _) => {
+            check(p.left_shift <= 20 && is_range(p.clamp), StepProblem::Params)?;
+            [p.inputs[0], p.inputs[1], p.output].into_iter().try_for_each(scale)?;
+            broadcasts(a, b, y)
+        }
+        (Op::Mul(p), _) => {
+            check(is_range(p.clamp), StepProblem::Params)?;
+            scale(p.scale)?;
+            broadcasts(a, b, y)
+        }
+        (Op::Concat(p), _) => concatenation(model, step, p.axis, y),
+        (Op::Pad(_), Call::Pad { input, before, output, .. }) => {
+            check(a.rank == y.rank, StepProblem::Shape)?;
+            check(same_quantization, StepProblem::Quantization)?;
+            let fits = |((input, before), output): ((&usize, &usize), &usize)| {
+                before.checked_add(*input).is_some_and(|end| end <= *output)
+            };
+            check(input.iter().zip(before).zip(output).all(fits), StepProblem::Shape)
+        }
+        (Op::Reshape, _) => {
+            check(elements(a)? == elements(y)?, StepProblem::Shape)?;
+            check(same_quantization, StepProblem::Quantization)
+        }
+        (Op::Softmax(p), _) => {
+            scale(p.scale)?;
+            check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
+            same_shape(a, y)
+        }
+        (Op::Lookup(_), _) => same_shape(a, y),
+        (Op::Quantize | Op::Dequantize, _) => same_shape(a, y),
+        (Op::ArgMax, _) => {
+            let rows = elements(a)?.checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
+            check(elements(y)? == rows && a.rank >= 1, StepProblem::Shape)
+        }
+        _ => Err(StepProblem::Record),
+    }
+}
+
+/// The element types that each operator takes and gives.
+fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
+    let (takes, gives) = match step.op {
+        Op::Quantize => (DType::F32, DType::I8),
+        Op::Dequantize => (DType::I8, DType::F32),
+        Op::ArgMax => (DType::I8, DType::I32),
+        Op::Reshape => (inputs[0].dtype, inputs[0].dtype),
+        _ => (DType::I8, DType::I8),
+    };
+    check(inputs.iter().all(|tensor| tensor.dtype == takes) && y.dtype == gives, StepProblem::Type)
+}
+
+fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
+    check(is_range(p.clamp), StepProblem::Params)?;
+    slide(p.input, p.output, &p.window, pad)?;
+    channel_scales(p.channels)
+}
+
+/// `out = (in + pad − ((size − 1) · dilation + 1)) / stride + 1` in both directions, and equal batches.
+fn slide(input: [usize; 4], output: [usize; 4], window: &Window, pad: Border) -> Result<(), StepProblem> {
+    check(input[0] == output[0], StepProblem::Shape)?;
+    let along = |axis: usize, before: u32, after: u32| {
+        let [size, stride, dilation] = [window.size[axis], window.stride[axis], window.dilation[axis]];
+        let reach = size.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
+        let padded = input[axis + 1].checked_add(before as usize)?.checked_add(after as usize)?;
+        let outputs = padded.checked_sub(reach)?.checked_div(stride)?.checked_add(1)?;
+        // Kernels count pixels in 31 bits, signed.
+        (dilation > 0 && padded <= i32::MAX as usize && outputs == output[axis + 1]).then_some(())
+    };
+    let both = along(0, pad.top, pad.bottom).and_then(|()| along(1, pad.left, pad.right));
+    both.ok_or(StepProblem::Shape)
+}
+
+fn channel_scales(channels: &[Channel]) -> Result<(), StepProblem> {
+    channels.iter().try_for_each(|c| scale(Scale { multiplier: c.multiplier, shift: c.shift }))
+}
+
+fn scale(scale: Scale) -> Result<(), StepProblem> {
+    let is_valid = (scale.multiplier >= 1 << 30 || scale.multiplier == 0) && (-31..=30).contains(&scale.shift);
+    check(is_valid, StepProblem::Scale)
+}
+
+fn broadcasts(a: &Tensor, b: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
+    let [a, b, y] = [a, b, y].map(right_aligned);
+    let fits = a.iter().zip(&b).zip(&y).all(|((&a, &b), &y)| y == a.max(b) && (a == y || a == 1) && (b == y || b == 1));
+    check(fits, StepProblem::Shape)
+}
+
+fn concatenation(model: &Model<'_>, step: &Step<'_>, axis: u32, y: &Tensor) -> Result<(), StepProblem> {
+    let axis = axis as usize;
+    check(axis < usize::from(y.rank), StepProblem::Params)?;
+    let mut sum = 0usize;
+    for index in 0..step.inputs.len() {
+        let part = operand(model, step, index)?;
+        check(part.dtype == DType::I8, StepProblem::Type)?;
+        let same_quantization = part.zero_point == y.zero_point && part.scale.to_bits() == y.scale.to_bits();
+        check(same_quantization, StepProblem::Quantization)?;
+        let dims: [usize; MAX_RANK] = sizes(&part.dims);
+        let others = dims.iter().zip(&sizes(&y.dims)).enumerate().all(|(i, (part, y))| i == axis || part == y);
+        check(others && part.rank == y.rank, StepProblem::Shape)?;
+        sum = dims.get(axis).and_then(|dim| sum.checked_add(*dim)).ok_or(StepProblem::Shape)?;
+    }
+    check(y.dims.get(axis).is_some_and(|&dim| dim as usize == sum), StepProblem::Shape)
+}
+
+fn same_shape(a: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
+    check(a.dims == y.dims && a.rank == y.rank, StepProblem::Shape)
+}
+
+/// The output and the scratch lie over nothing that is still needed.
+fn memory(
+    model: &Model<'_>,
+    number: u32,
+    step: &Step<'_>,
+    output: &Tensor,
+    scratch_len: usize,
+) -> Result<(), StepProblem> {
+    let output_span = span_of(output);
+    let scratch = Span { start: step.scratch as usize, len: scratch_len };
+    let is_inside = scratch.end().is_some_and(|end| end <= model.arena_len()) && step.scratch.is_multiple_of(4);
+    check(scratch_len == 0 || is_inside, StepProblem::Scratch)?;
+    check(!scratch.overlaps(output_span), StepProblem::Scratch)?;
+    for other in 0..model.first_result().saturating_add(number) {
+        let tensor = model.tensors().get(other).ok_or(StepProblem::Record)?;
+        if tensor.place != Place::Arena || tensor.last_use < number {
+            continue;
+        }
+        let span = span_of(&tensor);
+        check(!scratch.overlaps(span), StepProblem::Scratch)?;
+        let is_free = !output_span.overlaps(span) || overwrites(step, number, other, &tensor, output);
+        check(is_free, StepProblem::Overlap)?;
+    }
+    Ok(())
+}
+
+/// Whether the step may write its output over this live tensor: an input in the same place that nobody reads later.
+/// A reshape changes no byte, so its source may live on.
+fn overwrites(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
+    let is_dead = tensor.last_use == number || matches!(step.op, Op::Reshape);
+    let reads = step.inputs.iter().filter(|&&input| input == other).count();
+    is_dead && reads == 1 && tensor.offset == output.offset && may_overwrite(&step.op, tensor, output)
+}
+
+fn check(holds: bool, problem: StepProblem) -> Result<(), StepProblem> {
+    if holds { Ok(()) } else { Err(problem) }
+}

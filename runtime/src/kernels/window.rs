@@ -1,0 +1,31 @@
+//! The geometry of a sliding window.
+
+use super::Window;
+
+impl Window {
+    /// Batch, row and column of every output pixel, in the order they are stored.
+    #[inline(always)]
+    pub(super) fn outputs(&self, [batches, height, width, _]: [usize; 4]) -> impl Iterator<Item = [usize; 3]> + use<> {
+        (0..batches).flat_map(move |n| (0..height).flat_map(move |y| (0..width).map(move |x| [n, y, x])))
+    }
+
+    /// The row (axis 0) or column (axis 1) of the first tap for output `at`; negative in the padding.
+    #[inline(always)]
+    pub(super) fn start(&self, axis: usize, at: usize) -> isize {
+        let [stride, pad] = if axis == 0 { [self.stride[0], self.pad[0]] } else { [self.stride[1], self.pad[1]] };
+        at.wrapping_mul(stride).wrapping_sub(pad) as isize
+    }
+}
+
+/// The row or column of each tap for output `at`: `None` where it lies in the padding.
+#[inline(always)]
+pub(super) fn taps(window: &Window, axis: usize, at: usize, len: usize) -> impl Iterator<Item = Option<usize>> + use<> {
+    let [size, dilation] =
+        if axis == 0 { [window.size[0], window.dilation[0]] } else { [window.size[1], window.dilation[1]] };
+    let start = window.start(axis, at);
+    (0..size).map(move |tap| {
+        // In the padding in front the position wraps to a huge number, which is outside as well.
+        let position = start.wrapping_add(tap.wrapping_mul(dilation) as isize) as usize;
+        (position < len).then_some(position)
+    })
+}

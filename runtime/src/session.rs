@@ -1,0 +1,251 @@
+//! Running a model.
+
+use crate::arena::{Carved, Rest, Span};
+use crate::bind::{Call, sizes};
+use crate::error::{InputError, SessionError};
+use crate::format::{DType, Place, Step, Tensor};
+use crate::kernels::eltwise::Operand;
+use crate::kernels::{
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, pad, pool, quantize, softmax,
+};
+use crate::model::Model;
+
+/// Is told before and after each step: for digests, timing and watching.
+pub trait Observer {
+    /// The step with this number begins.
+    #[inline(always)]
+    fn before(&mut self, step: usize) {
+        let _ = step;
+    }
+
+    /// The step has written `output`.
+    #[inline(always)]
+    fn after(&mut self, step: usize, output: &[u8]) {
+        let _ = (step, output);
+    }
+}
+
+/// Watches nothing and costs nothing.
+impl Observer for () {}
+
+/// A model and the memory it runs in.
+///
+/// Inputs share the arena with everything else: fill all of them before every [`Session::run`].
+#[derive(Debug)]
+pub struct Session<'s> {
+    model: &'s Model<'s>,
+    arena: &'s mut [u8],
+}
+
+impl<'s> Session<'s> {
+    /// A session in the first [`Model::arena_len`] bytes of `arena`.
+    ///
+    /// # Errors
+    /// The arena is too small, or not aligned to 4.
+    pub fn new(model: &'s Model<'s>, arena: &'s mut [u8]) -> Result<Self, SessionError> {
+        let found = arena.len();
+        let expected = model.arena_len();
+        if bytemuck::try_cast_slice_mut::<u8, u32>(arena.get_mut(..found & !3).unwrap_or(&mut [])).is_err() {
+            return Err(SessionError::ArenaMisaligned);
+        }
+        let arena = arena.get_mut(..expected).ok_or(SessionError::ArenaTooSmall { found, expected })?;
+        Ok(Self { model, arena })
+    }
+
+    /// The model that runs here.
+    #[must_use]
+    pub const fn model(&self) -> &'s Model<'s> {
+        self.model
+    }
+
+    /// Copies `values` into the first input, runs, and gives the first output: all that most models need.
+    ///
+    /// # Errors
+    /// The number of values is not the input's, or an end of the model is not int8.
+    pub fn infer(&mut self, values: &[i8]) -> Result<&[i8], InputError> {
+        let input = self.input_mut(0)?;
+        if input.len() != values.len() {
+            return Err(InputError::Length { found: values.len(), expected: input.len() });
+        }
+        input.copy_from_slice(values);
+        self.run();
+        self.output(0)
+    }
+
+    /// The elements of an int8 input, to be written.
+    ///
+    /// # Errors
+    /// There is no such input, or it has another type.
+    pub fn input_mut(&mut self, index: usize) -> Result<&mut [i8], InputError> {
+        self.input_tensor(index).and_then(is_i8)?;
+        self.input_bytes_mut(index).map(bytemuck::cast_slice_mut)
+    }
+
+    /// The elements of an int8 output of the last run.
+    ///
+    /// # Errors
+    /// There is no such output, or it has another type.
+    pub fn output(&self, index: usize) -> Result<&[i8], InputError> {
+        self.output_tensor(index).and_then(is_i8)?;
+        self.output_bytes(index).map(bytemuck::cast_slice)
+    }
+
+    /// The bytes of an input of any type, little-endian, to be written.
+    ///
+    /// # Errors
+    /// There is no such input.
+    pub fn input_bytes_mut(&mut self, index: usize) -> Result<&mut [u8], InputError> {
+        let tensor = self.input_tensor(index)?;
+        let span = span(&tensor);
+        let end = span.end().unwrap_or(0);
+        self.arena.get_mut(span.start..end).ok_or(InputError::Type)
+    }
+
+    /// The bytes of an output of any type, little-endian.
+    ///
+    /// # Errors
+    /// There is no such output.
+    pub fn output_bytes(&self, index: usize) -> Result<&[u8], InputError> {
+        let tensor = self.output_tensor(index)?;
+        span(&tensor).of(self.arena).ok_or(InputError::Type)
+    }
+
+    fn input_tensor(&self, index: usize) -> Result<Tensor, InputError> {
+        let count = self.model.input_count();
+        self.model.input(index).ok_or(InputError::Index { found: index, count })
+    }
+
+    fn output_tensor(&self, index: usize) -> Result<Tensor, InputError> {
+        let count = self.model.output_count();
+        self.model.output(index).ok_or(InputError::Index { found: index, count })
+    }
+
+    /// Runs every step once. It cannot fail: see [`Model`] for why.
+    pub fn run(&mut self) {
+        self.run_observed(&mut ());
+    }
+
+    /// Runs every step once and tells `observer` of each.
+    pub fn run_observed(&mut self, observer: &mut impl Observer) {
+        let first = self.model.first_result();
+        for (number, step) in self.model.steps().enumerate() {
+            observer.before(number);
+            let done = self.model.tensors().get(first.saturating_add(number as u32)).and_then(|output| {
+                self.step(&step, &output)?;
+                span(&output).of(self.arena)
+            });
+            debug_assert!(done.is_some(), "Model::new accepted step {number}, which does not run: {step:?}");
+            observer.after(number, done.unwrap_or(&[]));
+        }
+    }
+
+    /// Runs one step. `None` is what [`Model::new`] has excluded.
+    #[inline(always)]
+    fn step(&mut self, step: &Step<'s>, output: &Tensor) -> Option<()> {
+        let model = self.model;
+        let a = model.tensors().get(*step.inputs.first()?)?;
+        let b = match step.inputs.get(1) {
+            Some(&second) => model.tensors().get(second)?,
+            None => a,
+        };
+        let call = Call::new(model.data(), step, &a, &b, output).ok()?;
+        let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
+        let Carved { output: y, scratch, rest } = Carved::new(self.arena, span(output), scratch)?;
+        let memory = Memory { data: model.data(), rest, output: span(output) };
+        match &call {
+            Call::Concat { axis } => concatenate(model, step, *axis, output, &memory, y),
+            call => run(call, &memory, [&a, &b], y, scratch),
+        }
+    }
+}
+
+fn span(tensor: &Tensor) -> Span {
+    Span::new(tensor.offset, tensor.bytes().unwrap_or(u32::MAX))
+}
+
+fn is_i8(tensor: Tensor) -> Result<(), InputError> {
+    if tensor.dtype == DType::I8 { Ok(()) } else { Err(InputError::Type) }
+}
+
+/// What a step reads from.
+struct Memory<'a> {
+    data: &'a [u8],
+    rest: Rest<'a>,
+    output: Span,
+}
+
+impl<'a> Memory<'a> {
+    /// The elements of an input that the output does not lie over.
+    #[inline(always)]
+    fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Option<&'a [T]> {
+        let bytes = match tensor.place {
+            Place::Arena => self.rest.get(span(tensor)),
+            Place::Data => span(tensor).of(self.data),
+        };
+        bytemuck::try_cast_slice(bytes?).ok()
+    }
+
+    /// Whether the output lies over this input.
+    #[inline(always)]
+    fn is_output(&self, tensor: &Tensor) -> bool {
+        tensor.place == Place::Arena && span(tensor) == self.output
+    }
+}
+
+/// Hands a bound step to its kernel.
+#[inline(always)]
+fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8], scratch: &mut [u8]) -> Option<()> {
+    let in_place = memory.is_output(a);
+    match call {
+        Call::Quantize { scale, zero_point } => quantize::quantize(*scale, *zero_point, memory.read(a)?, i8s(y)),
+        Call::Dequantize { scale, zero_point } => {
+            quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
+        }
+        Call::Conv2d(p) => conv2d::conv2d(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Depthwise(p) => depthwise::depthwise(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::FullyConnected(p) => fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::MaxPool(p) => pool::max_pool2d(p, memory.read(a)?, i8s(y)),
+        Call::AveragePool(p) => pool::average_pool2d(p, memory.read(a)?, i8s(y)),
+        Call::Add(p, _) if in_place => eltwise::add_in_place(p, Operand::A, memory.read(b)?, i8s(y)),
+        Call::Add(p, _) if memory.is_output(b) => eltwise::add_in_place(p, Operand::B, memory.read(a)?, i8s(y)),
+        Call::Add(p, shapes) => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Mul(p, _) if in_place => eltwise::mul_in_place(p, Operand::A, memory.read(b)?, i8s(y)),
+        Call::Mul(p, _) if memory.is_output(b) => eltwise::mul_in_place(p, Operand::B, memory.read(a)?, i8s(y)),
+        Call::Mul(p, shapes) => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Concat { .. } => return None,
+        Call::Pad { input, before, output, value } => {
+            pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
+        }
+        Call::Reshape if in_place => {}
+        Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
+        Call::Softmax(p) if in_place => softmax::softmax_in_place(p, i8s(y)),
+        Call::Softmax(p) => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
+        Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
+        Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
+    }
+    Some(())
+}
+
+fn i8s(bytes: &mut [u8]) -> &mut [i8] {
+    bytemuck::cast_slice_mut(bytes)
+}
+
+/// Copies each input to its place along `axis`.
+fn concatenate(
+    model: &Model<'_>,
+    step: &Step<'_>,
+    axis: usize,
+    output: &Tensor,
+    memory: &Memory<'_>,
+    y: &mut [u8],
+) -> Option<()> {
+    let inner = |tensor: &Tensor| sizes(&tensor.dims).iter().skip(axis).product::<usize>();
+    let mut offset = 0;
+    for &input in step.inputs {
+        let part = model.tensors().get(input)?;
+        concat::concat_part(inner(output), offset, inner(&part), memory.read(&part)?, i8s(y));
+        offset += inner(&part);
+    }
+    Some(())
+}

@@ -1,0 +1,151 @@
+//! Fixed-point arithmetic against big integers and f64.
+
+use proptest::prelude::*;
+use thumbnet::fixed::{
+    doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, requantize_double, requantize_single,
+    rounding_shift_right,
+};
+use thumbnet::kernels::{Scale, Softmax, activation, arg_max, quantize, softmax};
+
+const EDGES: [i32; 13] =
+    [i32::MIN, i32::MIN + 1, -(1 << 30), -65_537, -256, -1, 0, 1, 255, 65_536, 1 << 30, i32::MAX - 1, i32::MAX];
+
+/// `floor(a / b + 1/2)`.
+fn round_half_up(a: i128, b: i128) -> i128 {
+    (2 * a + b).div_euclid(2 * b)
+}
+
+/// Half away from zero.
+fn round_half_away(a: i128, b: i128) -> i128 {
+    (2 * a.abs() + b) / (2 * b) * a.signum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn single_rounding_is_its_definition(x in any::<i32>(), m in 1i32 << 30..=i32::MAX, shift in -31..=0) {
+        let exact = round_half_up(i128::from(x) * i128::from(m), 1i128 << (31 - shift));
+        prop_assert_eq!(i128::from(requantize_single(x, m, shift)), exact);
+    }
+
+    #[test]
+    fn double_rounding_is_its_definition(x in any::<i32>(), m in 1i32 << 30..=i32::MAX, shift in -31..=0) {
+        // Half up for positive and half toward zero for negative products, as gemmlowp has it; then half away from zero.
+        let product = i128::from(x) * i128::from(m);
+        let nudge: i128 = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+        let high = (product + nudge) / (1 << 31);
+        prop_assert_eq!(i128::from(requantize_double(x, m, shift)), round_half_away(high, 1i128 << -shift));
+    }
+
+    #[test]
+    fn exp_is_close(a in i32::MIN..=0) {
+        let real = (f64::from(a) / f64::from(1 << 26)).exp() * 2f64.powi(31);
+        // 512 units of 2^−31 are 2^−22. The polynomial leaves out e^(−1/8) · (1/8)^5 / 120 and more, 484 units at the ends of
+        // its interval; the eleven roundings to 2^−31 have the rest.
+        prop_assert!((f64::from(exp_of_negative(a)) - real).abs() <= 512.0, "{} instead of {real}", exp_of_negative(a));
+    }
+
+    #[test]
+    fn reciprocal_is_close(a in 0..=i32::MAX) {
+        let real = 2f64.powi(31) / (1.0 + f64::from(a) / 2f64.powi(31));
+        // 8 units of 2^−31 are 2^−28: each Newton step rounds in Q2.29.
+        let found = f64::from(reciprocal_of_one_plus(a));
+        prop_assert!((found - real).abs() <= 8.0, "{found} instead of {real}");
+    }
+}
+
+#[test]
+fn shifts_round_half_away_from_zero_at_every_edge() {
+    for x in EDGES {
+        for exponent in 0..=31 {
+            let exact = round_half_away(i128::from(x), 1i128 << exponent);
+            assert_eq!(i128::from(rounding_shift_right(x, exponent)), exact, "{x} >> {exponent}");
+        }
+    }
+    for exponent in 1..12 {
+        for x in -5000..5000 {
+            assert_eq!(i128::from(rounding_shift_right(x, exponent)), round_half_away(x.into(), 1i128 << exponent));
+        }
+    }
+}
+
+#[test]
+fn only_one_product_saturates() {
+    for a in EDGES {
+        for b in EDGES {
+            let exact = round_half_away(i128::from(a) * i128::from(b), 1i128 << 31);
+            let found = i128::from(doubling_high_mul(a, b));
+            if (a, b) == (i32::MIN, i32::MIN) {
+                assert_eq!(found, i128::from(i32::MAX));
+            } else {
+                assert!((found - exact).abs() <= i128::from(exact < 0), "{a} · {b}: {found}, exactly {exact}");
+            }
+        }
+    }
+}
+
+/// What the exporter computes for a scale: `scale · 2^26` as multiplier and shift, and the difference that still counts.
+fn softmax_of(scale: f64, row: usize) -> Softmax {
+    let real = (scale * 2f64.powi(26)).min(2f64.powi(31) - 1.0);
+    let shift = real.log2().floor() as i32 + 1;
+    let multiplier = (real / 2f64.powi(shift) * 2f64.powi(31)).round() as i32;
+    let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(shift)).floor() as i32;
+    Softmax { row, scale: Scale { multiplier, shift }, diff_min }
+}
+
+#[test]
+fn softmax_is_within_one_unit_of_the_real_one() {
+    for scale in [0.004, 0.02, 0.1, 0.25, 1.0] {
+        for seed in 0..300i32 {
+            let x: Vec<i8> =
+                (0..10).map(|i| ((seed * 7919 + i * i * 104_729 + seed * i * 31) % 256 - 128) as i8).collect();
+            let p = softmax_of(scale, x.len());
+            let mut y = vec![0; x.len()];
+            softmax::softmax(&p, &x, &mut y);
+            let exps: Vec<f64> = x.iter().map(|&q| (scale * f64::from(q)).exp()).collect();
+            let sum: f64 = exps.iter().sum();
+            for (&y, exp) in y.iter().zip(&exps) {
+                let real = (256.0 * exp / sum - 128.0).min(127.0);
+                assert!((f64::from(y) - real).abs() <= 1.0, "scale {scale}, {x:?}: {y} instead of {real}");
+            }
+            let mut in_place = x;
+            softmax::softmax_in_place(&p, &mut in_place);
+            assert_eq!(in_place, y);
+        }
+    }
+}
+
+#[test]
+fn lookups_read_entry_q_plus_128() {
+    let table: [i8; 256] = std::array::from_fn(|i| (i as u8).wrapping_mul(37) as i8);
+    let x: Vec<i8> = (-128..=127).collect();
+    let mut y = vec![0; 256];
+    activation::lookup(&table, &x, &mut y);
+    assert_eq!(y, table);
+    let mut in_place = x;
+    activation::lookup_in_place(&table, &mut in_place);
+    assert_eq!(in_place, table);
+}
+
+#[test]
+fn arg_max_takes_the_first_of_equals() {
+    let mut y = [9; 3];
+    arg_max::arg_max(3, &[1, 5, 5, -128, -128, -128, 0, -1, 127], &mut y);
+    assert_eq!(y, [1, 0, 2]);
+}
+
+#[test]
+fn quantizing_rounds_half_away_and_saturates() {
+    let x = [0.0, 0.25, -0.25, 0.24, 1e9, -1e9, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    let mut y = [0; 9];
+    quantize::quantize(0.5, 3, &x, &mut y);
+    assert_eq!(y, [3, 4, 2, 3, 127, -128, 127, -128, 3]);
+    let mut back = [0.0; 2];
+    quantize::dequantize(0.5, 3, &[3, -128], &mut back);
+    assert_eq!(back, [0.0, -65.5]);
+    for half in -300..300 {
+        let x = half as f32 / 2.0;
+        assert_eq!(i32::from(quantize::round_to_i8(x)), (x.round() as i32).clamp(-128, 127), "{x}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Every kernel against the dull reference, bit for bit, over generated shapes and parameters.
+
+use proptest::prelude::*;
+use thumbnet::fixed::Rounding;
+use thumbnet::kernels::eltwise::Operand;
+use thumbnet::kernels::{
+    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Mul, Pool, Scale, Window, concat, conv2d,
+    depthwise, eltwise, fully_connected, pad, pool, reference,
+};
+
+/// Values that repeat from a seed: shapes are what proptest should shrink, not contents.
+fn values(seed: u32, len: usize) -> Vec<i8> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    // One in eight is an end of the range.
+    (0..len)
+        .map(|_| match next() % 16 {
+            0 => -128,
+            1 => 127,
+            _ => (next() >> 8) as i8,
+        })
+        .collect()
+}
+
+fn weights(seed: u32, len: usize) -> Vec<i8> {
+    values(seed, len).into_iter().map(|w| w.max(-127)).collect()
+}
+
+fn channels(seed: u32, count: usize) -> Vec<Channel> {
+    let bytes = values(seed, 9 * count);
+    bytes
+        .chunks_exact(9)
+        .map(|b| {
+            let word = |i: usize| i32::from_le_bytes([b[i] as u8, b[i + 1] as u8, b[i + 2] as u8, b[i + 3] as u8]);
+            let shift = i32::from(b[8]).rem_euclid(16) - 14;
+            Channel { bias: word(0) >> 12, multiplier: word(4) & 0x3fff_ffff | 0x4000_0000, shift }
+        })
+        .collect()
+}
+
+fn clamp() -> impl Strategy<Value = Clamp> {
+    prop_oneof![Just(Clamp::NONE), (any::<i8>(), any::<i8>()).prop_map(|(a, b)| Clamp { min: a.min(b), max: a.max(b) })]
+}
+
+fn zero_point() -> impl Strategy<Value = i32> {
+    prop_oneof![Just(-128), Just(0), Just(127), -128..=127]
+}
+
+fn rounding() -> impl Strategy<Value = Rounding> {
+    prop_oneof![Just(Rounding::Single), Just(Rounding::Double)]
+}
+
+fn scale() -> impl Strategy<Value = Scale> {
+    (1i32 << 30..=i32::MAX, -20..=2).prop_map(|(multiplier, shift)| Scale { multiplier, shift })
+}
+
+/// An input, a window, and padding that lets at least one window fit: `(input h w, size, stride, dilation, pad, after)`.
+fn geometry() -> impl Strategy<Value = ([usize; 2], Window, [usize; 2])> {
+    let axis = || (1..9usize, 1..6usize, 1..4usize, 1..3usize, 0..4usize, 0..4usize);
+    (axis(), axis()).prop_map(|(v, h)| {
+        let along = |(len, size, stride, dilation, before, after): (usize, usize, usize, usize, usize, usize)| {
+            let reach = (size - 1) * dilation + 1;
+            let len = len.max(reach.saturating_sub(before + after));
+            ((len, size, stride), (dilation, before), (len + before + after - reach) / stride + 1)
+        };
+        let (v, h) = (along(v), along(h));
+        let window =
+            Window { size: [v.0.1, h.0.1], stride: [v.0.2, h.0.2], dilation: [v.1.0, h.1.0], pad: [v.1.1, h.1.1] };
+        ([v.0.0, h.0.0], window, [v.2, h.2])
+    })
+}
+
+fn run(len: usize, scratch: usize, kernel: impl FnOnce(&mut [i8], &mut [i8])) -> Vec<i8> {
+    let mut y = vec![0x55; len];
+    let mut memory = vec![0x5555_5555u32; scratch.div_ceil(4)];
+    kernel(&mut y, &mut bytemuck::cast_slice_mut(&mut memory)[..scratch]);
+    y
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn conv2d_is_its_reference(
+        (image, window, out) in geometry(), batch in 1..3usize, inputs in 1..9usize, outputs in 1..8usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let w = weights(seed, outputs * window.size[0] * window.size[1] * inputs);
+        let channels = channels(seed ^ 1, outputs);
+        let p = Conv2d {
+            input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
+        let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, &x, y, scratch));
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn depthwise_is_its_reference(
+        (image, window, out) in geometry(), batch in 1..3usize, inputs in 1..9usize, multiplier in 1..4usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let outputs = inputs * multiplier;
+        let w = weights(seed, outputs * window.size[0] * window.size[1]);
+        let channels = channels(seed ^ 1, outputs);
+        let p = Conv2d {
+            input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::depthwise(&p, &x, y));
+        let found = run(len, depthwise::scratch_len(&p), |y, scratch| depthwise::depthwise(&p, &x, y, scratch));
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn fully_connected_is_its_reference(
+        rows in 1..4usize, inputs in 1..70usize, outputs in 1..11usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let (w, channels) = (weights(seed, outputs * inputs), channels(seed ^ 1, outputs));
+        let p = FullyConnected {
+            rows, inputs, outputs, input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding,
+            layout: Layout::Plain, weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, rows * inputs);
+        let expected = run(rows * outputs, 0, |y, _| reference::fully_connected(&p, &x, y));
+        let scratch_len = fully_connected::scratch_len(&p);
+        let found = run(rows * outputs, scratch_len, |y, scratch| fully_connected::fully_connected(&p, &x, y, scratch));
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn pools_are_their_references(
+        (image, window, _) in geometry(), batch in 1..3usize, channels in 1..40usize, clamp in clamp(), seed in any::<u32>(),
+    ) {
+        // As the check has it: no dilation, and no window in the padding alone.
+        let size = [window.size[0].min(image[0]), window.size[1].min(image[1])];
+        let pad = [window.pad[0].min(size[0] - 1), window.pad[1].min(size[1] - 1)];
+        let window = Window { size, pad, dilation: [1, 1], ..window };
+        let out = [0, 1].map(|axis| (image[axis] + pad[axis] - size[axis]) / window.stride[axis] + 1);
+        let p = Pool { input: [batch, image[0], image[1], channels], output: [batch, out[0], out[1], channels], window, clamp };
+        let x = values(seed, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::max_pool2d(&p, &x, y));
+        prop_assert_eq!(run(len, 0, |y, _| pool::max_pool2d(&p, &x, y)), expected);
+        let expected = run(len, 0, |y, _| reference::average_pool2d(&p, &x, y));
+        prop_assert_eq!(run(len, 0, |y, _| pool::average_pool2d(&p, &x, y)), expected);
+    }
+
+    #[test]
+    fn sums_and_products_are_their_references(
+        output in prop::array::uniform6(1..4usize), repeat in prop::array::uniform6(0..3u8),
+        zp in (zero_point(), zero_point(), zero_point()), scales in (scale(), scale(), scale()),
+        clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let shape = |which: u8| {
+            let mut shape = output;
+            shape.iter_mut().zip(repeat).for_each(|(size, repeat)| if repeat == which { *size = 1 });
+            shape
+        };
+        let shapes = Broadcast { output, inputs: [shape(1), shape(2)] };
+        let [a, b] = shapes.inputs.map(|shape| values(seed ^ shape[5] as u32, shape.iter().product()));
+        let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
+        let add = Add {
+            input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
+            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: -18, ..scales.2 }, clamp,
+        };
+        let mul = Mul { input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, scale: scales.2, rounding, clamp };
+        let len = output.iter().product();
+        let expected_sum = run(len, 0, |y, _| reference::add(&add, &shapes, &a, &b, y));
+        prop_assert_eq!(&run(len, 0, |y, _| eltwise::add(&add, &shapes, &a, &b, y)), &expected_sum);
+        let expected = run(len, 0, |y, _| reference::mul(&mul, &shapes, &a, &b, y));
+        prop_assert_eq!(&run(len, 0, |y, _| eltwise::mul(&mul, &shapes, &a, &b, y)), &expected);
+        if shapes.inputs == [output; 2] {
+            let mut y = a.clone();
+            eltwise::add_in_place(&add, Operand::A, &b, &mut y);
+            prop_assert_eq!(&y, &expected_sum);
+            let mut y = b.clone();
+            eltwise::add_in_place(&add, Operand::B, &a, &mut y);
+            prop_assert_eq!(&y, &expected_sum);
+            let mut y = a.clone();
+            eltwise::mul_in_place(&mul, Operand::A, &b, &mut y);
+            prop_assert_eq!(&y, &expected);
+            let mut y = b.clone();
+            eltwise::mul_in_place(&mul, Operand::B, &a, &mut y);
+            prop_assert_eq!(&y, &expected);
+        }
+    }
+
+    #[test]
+    fn padding_is_its_reference(
+        input in prop::array::uniform6(1..4usize), before in prop::array::uniform6(0..3usize),
+        after in prop::array::uniform6(0..3usize), value in any::<i8>(), seed in any::<u32>(),
+    ) {
+        let mut output = input;
+        output.iter_mut().zip(before).zip(after).for_each(|((size, before), after)| *size += before + after);
+        let x = values(seed, input.iter().product());
+        let len = output.iter().product();
+        let expected = run(len, 0, |y, _| reference::pad(input, before, output, value, &x, y));
+        prop_assert_eq!(run(len, 0, |y, _| pad::pad(input, before, output, value, &x, y)), expected);
+    }
+
+    #[test]
+    fn concatenation_puts_rows_side_by_side(outer in 1..5usize, parts in prop::collection::vec(1..6usize, 1..5), seed in any::<u32>()) {
+        let row: usize = parts.iter().sum();
+        let inputs: Vec<Vec<i8>> = (0..).zip(&parts).map(|(i, part)| values(seed ^ i, outer * part)).collect();
+        let mut y = vec![0; outer * row];
+        let mut offset = 0;
+        for (x, &part) in inputs.iter().zip(&parts) {
+            concat::concat_part(row, offset, part, x, &mut y);
+            offset += part;
+        }
+        let expected: Vec<i8> = (0..outer)
+            .flat_map(|o| inputs.iter().zip(&parts).flat_map(move |(x, &part)| x[o * part..][..part].to_vec()))
+            .collect();
+        prop_assert_eq!(y, expected);
+    }
+}
