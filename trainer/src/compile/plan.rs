@@ -1,0 +1,195 @@
+//! The memory planner: gives every tensor and every step's scratch an offset in one arena, as low as it can.
+//!
+//! Tensors that share memory by right become one buffer first: the output of an elementwise step and the operand that dies
+//! there, and a reshape with its source. Buffers that are alive at the same time must not overlap. Placing them so that the
+//! top is lowest is NP-hard (it is dynamic storage allocation); models are small, so several greedy orders, then seeded
+//! random exchanges, reach the lower bound (the largest sum of what is alive in one step) or come close.
+
+use anyhow::{Result, anyhow};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use thumbnet::format::{Place, Step, Tensor};
+use thumbnet::plan::{may_overwrite, scratch_len};
+
+use super::program::Program;
+use super::write::record;
+
+/// Where everything lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Offset of each tensor: in the arena, or in the data section for a constant.
+    pub offsets: Vec<u32>,
+    /// Offset of each step's scratch.
+    pub scratch: Vec<u32>,
+    /// Bytes of scratch of each step.
+    pub scratch_len: Vec<u32>,
+    /// Bytes of arena: the peak, scratch included.
+    pub arena_len: u32,
+    /// No plan can need less than this.
+    pub lower_bound: u32,
+}
+
+/// Bytes that are alive from one step to another.
+#[derive(Clone, Copy, Debug)]
+struct Buffer {
+    len: u32,
+    from: i64,
+    to: i64,
+}
+
+impl Buffer {
+    fn lives_with(&self, other: &Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+}
+
+/// Plans the memory of `program`.
+///
+/// # Errors
+/// A step does not fit its tensors; the message names it.
+pub fn plan(program: &Program) -> Result<Plan> {
+    let records: Vec<Tensor> = (0..program.tensors.len()).map(|index| record(program, index, 0)).collect();
+    let scratch_len = scratches(program, &records)?;
+    let (mut buffers, owner) = share(program, &records);
+    let tensors = buffers.len();
+    for (step, &len) in (0..).zip(&scratch_len) {
+        buffers.push(Buffer { len, from: step, to: step });
+    }
+    let lower_bound = lower_bound(&buffers, program.steps.len());
+    let places = place(&buffers, lower_bound);
+    let arena_len = top(&buffers, &places).next_multiple_of(4);
+    let offset = |index: usize| match program.tensors[index].constant {
+        Some(offset) => offset,
+        None => places[owner[index]],
+    };
+    Ok(Plan {
+        offsets: (0..records.len()).map(offset).collect(),
+        scratch: scratch_len.iter().zip(&places[tensors..]).map(|(&len, &at)| if len == 0 { 0 } else { at }).collect(),
+        scratch_len,
+        arena_len,
+        lower_bound,
+    })
+}
+
+fn scratches(program: &Program, records: &[Tensor]) -> Result<Vec<u32>> {
+    let first = program.first_result();
+    let steps = program.steps.iter().enumerate();
+    steps
+        .map(|(number, step)| {
+            let inputs: Vec<Tensor> = step.inputs.iter().map(|&input| records[input]).collect();
+            let ids: Vec<u32> = step.inputs.iter().map(|&input| input as u32).collect();
+            let bare = Step { op: step.op, inputs: &ids, scratch: 0 };
+            let len = scratch_len(&program.data, &bare, &inputs, &records[first + number]);
+            let name = &program.tensors[first + number].name;
+            len.map(|len| len as u32)
+                .map_err(|problem| anyhow!("step {number} ({} \"{name}\"): {problem}", step.op.name()))
+        })
+        .collect()
+}
+
+/// Tensors to buffers: how long each lives, and which buffer each tensor is in.
+fn share(program: &Program, records: &[Tensor]) -> (Vec<Buffer>, Vec<usize>) {
+    let first = program.first_result();
+    let last = program.last_uses();
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut owner = vec![usize::MAX; records.len()];
+    for (index, tensor) in records.iter().enumerate() {
+        if tensor.place == Place::Data {
+            continue;
+        }
+        let from = if index < first { -1 } else { (index - first) as i64 };
+        let to = last[index] as i64;
+        let step = index.checked_sub(first).map(|number| &program.steps[number]);
+        let shared = step.and_then(|step| {
+            step.inputs.iter().copied().find(|&input| {
+                let is_free = records[input].place == Place::Arena
+                    && may_overwrite(&step.op, &records[input], tensor)
+                    && step.inputs.iter().filter(|&&other| other == input).count() == 1;
+                // A reshape shares with a source that lives on; whatever overwrites must find the whole buffer dead.
+                is_free && (step.op == thumbnet::format::Op::Reshape || buffers[owner[input]].to == from)
+            })
+        });
+        owner[index] = shared.map_or(buffers.len(), |input| owner[input]);
+        match shared {
+            Some(input) => buffers[owner[input]].to = buffers[owner[input]].to.max(to),
+            None => buffers.push(Buffer { len: tensor.bytes().unwrap_or(0).next_multiple_of(4), from, to }),
+        }
+    }
+    (buffers, owner)
+}
+
+fn lower_bound(buffers: &[Buffer], steps: usize) -> u32 {
+    let alive = |step: i64| buffers.iter().filter(|b| b.from <= step && step <= b.to).map(|b| b.len).sum::<u32>();
+    (-1..=steps as i64).map(alive).max().unwrap_or(0)
+}
+
+/// Tries orders until one reaches the bound, and keeps the best.
+fn place(buffers: &[Buffer], lower_bound: u32) -> Vec<u32> {
+    let by = |key: &dyn Fn(&Buffer) -> i64| {
+        let mut order: Vec<usize> = (0..buffers.len()).collect();
+        order.sort_by_key(|&index| (key(&buffers[index]), index));
+        order
+    };
+    let mut orders = vec![
+        by(&|b| -i64::from(b.len)),
+        by(&|b| -(i64::from(b.len) * (b.to - b.from + 1))),
+        by(&|b| b.from),
+        by(&|b| -b.to),
+    ];
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut best = (u32::MAX, Vec::new(), Vec::new());
+    for round in 0..2000 {
+        let order = orders.pop().unwrap_or_else(|| exchanged(&best.2, round, &mut rng));
+        let places = greedy(buffers, &order);
+        let top = top(buffers, &places);
+        if top < best.0 {
+            best = (top, places, order);
+        }
+        if best.0 == lower_bound {
+            break;
+        }
+    }
+    best.1
+}
+
+/// The best order so far with two places exchanged, now and then an entirely new one.
+fn exchanged(order: &[usize], round: usize, rng: &mut StdRng) -> Vec<usize> {
+    let mut order = order.to_vec();
+    if round.is_multiple_of(16) {
+        order.shuffle(rng);
+    } else if !order.is_empty() {
+        let (a, b) = (rng.random_range(0..order.len()), rng.random_range(0..order.len()));
+        order.swap(a, b);
+    }
+    order
+}
+
+/// Each buffer in turn at the lowest offset where it overlaps nothing that lives with it.
+fn greedy(buffers: &[Buffer], order: &[usize]) -> Vec<u32> {
+    let mut places = vec![0; buffers.len()];
+    let mut placed: Vec<usize> = Vec::new();
+    for &index in order {
+        let buffer = &buffers[index];
+        let mut taken: Vec<(u32, u32)> = placed
+            .iter()
+            .filter(|&&other| buffers[other].lives_with(buffer) && buffers[other].len > 0)
+            .map(|&other| (places[other], places[other] + buffers[other].len.next_multiple_of(4)))
+            .collect();
+        taken.sort_unstable();
+        let mut at = 0;
+        for (start, end) in taken {
+            if start >= at + buffer.len {
+                break;
+            }
+            at = at.max(end);
+        }
+        places[index] = at;
+        placed.push(index);
+    }
+    places
+}
+
+fn top(buffers: &[Buffer], places: &[u32]) -> u32 {
+    buffers.iter().zip(places).map(|(buffer, at)| at + buffer.len).max().unwrap_or(0)
+}

@@ -1,0 +1,80 @@
+//! Augmentation: chance changes of training images, never of test images.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+/// How far images may be changed. All zeros changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Largest shift in pixels, down and across (a random crop of an image padded by as much).
+    pub shift: f32,
+    /// Largest rotation in degrees.
+    pub rotate: f32,
+    /// Largest relative change of size: 0.1 is 90 to 110 %.
+    pub zoom: f32,
+    /// Whether half of the images are mirrored left to right.
+    pub flip: bool,
+}
+
+impl Augment {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Changes one image of raw values, height × width × channels. What comes in at the border is `fill`.
+    #[must_use]
+    pub fn apply(&self, image: &[f32], shape: &[usize], fill: f32, rng: &mut StdRng) -> Vec<f32> {
+        let &[height, width, channels] = shape else { return image.to_vec() };
+        let mut within = |most: f32| if most > 0.0 { rng.random_range(-most..=most) } else { 0.0 };
+        let (dy, dx) = (within(self.shift), within(self.shift));
+        let (sin, cos) = within(self.rotate).to_radians().sin_cos();
+        let scale = 1.0 + within(self.zoom);
+        let mirror = if self.flip && rng.random_bool(0.5) { -1.0 } else { 1.0 };
+        let center = [(height as f32 - 1.0) / 2.0, (width as f32 - 1.0) / 2.0];
+        let mut output = Vec::with_capacity(image.len());
+        for y in 0..height {
+            for x in 0..width {
+                // From the output back to the input, so that every output pixel gets a value.
+                let (v, u) = ((y as f32 - center[0] - dy) / scale, (x as f32 - center[1] - dx) / scale * mirror);
+                let at = [cos * v - sin * u + center[0], sin * v + cos * u + center[1]];
+                output.extend((0..channels).map(|channel| bilinear(image, shape, at, channel, fill)));
+            }
+        }
+        output
+    }
+}
+
+/// The value between four pixels.
+fn bilinear(image: &[f32], shape: &[usize], [y, x]: [f32; 2], channel: usize, fill: f32) -> f32 {
+    let pixel = |y: f32, x: f32| {
+        let inside = y >= 0.0 && x >= 0.0 && y < shape[0] as f32 && x < shape[1] as f32;
+        if inside { image[(y as usize * shape[1] + x as usize) * shape[2] + channel] } else { fill }
+    };
+    let (y0, x0) = (y.floor(), x.floor());
+    let (fy, fx) = (y - y0, x - x0);
+    let top = pixel(y0, x0) * (1.0 - fx) + pixel(y0, x0 + 1.0) * fx;
+    let bottom = pixel(y0 + 1.0, x0) * (1.0 - fx) + pixel(y0 + 1.0, x0 + 1.0) * fx;
+    top * (1.0 - fy) + bottom * fy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn nothing_asked_for_changes_nothing_and_a_flip_mirrors() {
+        let image: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let mut rng = StdRng::seed_from_u64(1);
+        assert_eq!(Augment::default().apply(&image, &[3, 4, 1], 0.0, &mut rng), image);
+        let flip = Augment { flip: true, ..Augment::default() };
+        let mirrored = vec![3.0, 2.0, 1.0, 0.0, 7.0, 6.0, 5.0, 4.0, 11.0, 10.0, 9.0, 8.0];
+        let results: Vec<_> = (0..20).map(|_| flip.apply(&image, &[3, 4, 1], 0.0, &mut rng)).collect();
+        assert!(results.contains(&image) && results.contains(&mirrored));
+        assert!(results.iter().all(|result| *result == image || *result == mirrored));
+    }
+}

@@ -1,0 +1,144 @@
+//! Data sets: raw inputs with their targets, read from files or generated, split, preprocessed and augmented.
+
+mod augment;
+mod csv;
+mod digits;
+mod download;
+mod folder;
+mod idx;
+mod npy;
+mod preprocess;
+mod source;
+mod split;
+
+pub use augment::Augment;
+pub use preprocess::{Preprocess, Scaling};
+pub use source::{Loaded, Source};
+
+use anyhow::{Result, ensure};
+
+/// What a network is to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// A class number for each sample.
+    Classes(Vec<usize>),
+    /// Numbers for each sample, one after the other.
+    Values {
+        /// How many for each sample.
+        width: usize,
+        /// All of them.
+        data: Vec<f32>,
+    },
+}
+
+/// Samples as they come from a sensor or file, before any scaling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Shape of one sample: height, width, channels, or one number.
+    pub shape: Vec<usize>,
+    /// Raw values of all samples, row-major.
+    pub inputs: Vec<f32>,
+    /// What belongs to each.
+    pub targets: Targets,
+    /// Names of the classes; empty for regression.
+    pub classes: Vec<String>,
+    /// The range that raw values can have, where the kind of data says so: 0 to 255 for images.
+    pub range: Option<[f32; 2]>,
+}
+
+impl Dataset {
+    /// Checks that inputs and targets belong together.
+    ///
+    /// # Errors
+    /// Says how many there are of each, or which label is out of range.
+    pub fn checked(self) -> Result<Self> {
+        let (inputs, width) = (self.len(), self.width());
+        ensure!(width > 0 && self.inputs.len() % width == 0, "inputs do not fill samples of shape {:?}", self.shape);
+        ensure!(inputs > 0, "the data set is empty");
+        let targets = match &self.targets {
+            Targets::Classes(labels) => {
+                let classes = self.classes.len();
+                if let Some(at) = labels.iter().position(|&label| label >= classes) {
+                    anyhow::bail!("sample {at} has label {}, there are {classes} classes", labels[at]);
+                }
+                labels.len()
+            }
+            Targets::Values { width, data } => data.len() / (*width).max(1),
+        };
+        ensure!(inputs == targets, "{inputs} samples but {targets} labels: they must belong together one by one");
+        ensure!(self.inputs.iter().all(|x| x.is_finite()), "a raw value is not a finite number: clean the data first");
+        Ok(self)
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inputs.len() / self.width().max(1)
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// Elements of one sample.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Raw values of one sample.
+    #[must_use]
+    pub fn sample(&self, index: usize) -> &[f32] {
+        let width = self.width();
+        &self.inputs[index * width..][..width]
+    }
+
+    /// Numbers that a target has: the classes, or the values.
+    #[must_use]
+    pub fn target_width(&self) -> usize {
+        match &self.targets {
+            Targets::Classes(_) => self.classes.len(),
+            Targets::Values { width, .. } => *width,
+        }
+    }
+
+    /// The target of one sample as numbers; a class becomes one-hot.
+    #[must_use]
+    pub fn target(&self, index: usize) -> Vec<f32> {
+        match &self.targets {
+            Targets::Classes(labels) => {
+                (0..self.classes.len()).map(|class| f32::from(u8::from(class == labels[index]))).collect()
+            }
+            Targets::Values { width, data } => data[index * width..][..*width].to_vec(),
+        }
+    }
+
+    /// The class of one sample, where it has one.
+    #[must_use]
+    pub fn label(&self, index: usize) -> Option<usize> {
+        match &self.targets {
+            Targets::Classes(labels) => labels.get(index).copied(),
+            Targets::Values { .. } => None,
+        }
+    }
+
+    /// The samples with these numbers, in this order.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let targets = match &self.targets {
+            Targets::Classes(labels) => Targets::Classes(indices.iter().map(|&index| labels[index]).collect()),
+            Targets::Values { width, .. } => {
+                Targets::Values { width: *width, data: indices.iter().flat_map(|&index| self.target(index)).collect() }
+            }
+        };
+        Self {
+            inputs: indices.iter().flat_map(|&index| self.sample(index)).copied().collect(),
+            targets,
+            shape: self.shape.clone(),
+            classes: self.classes.clone(),
+            range: self.range,
+        }
+    }
+}

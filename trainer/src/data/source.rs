@@ -1,0 +1,148 @@
+//! Where data comes from, as recipes say it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, csv, digits, download, folder, idx, npy};
+
+const fn train_count() -> usize {
+    6000
+}
+
+const fn test_count() -> usize {
+    1000
+}
+
+const fn share() -> f64 {
+    0.2
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A source of samples. Paths are relative to where the command is run, and `--data` replaces them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// Handwritten-like digits made here; needs no file.
+    Digits {
+        /// Training samples.
+        #[serde(default = "train_count")]
+        train: usize,
+        /// Test samples.
+        #[serde(default = "test_count")]
+        test: usize,
+    },
+    /// The MNIST family: `train-images-idx3-ubyte` and its three sisters, gzip or not.
+    Idx {
+        /// Folder of the four files.
+        path: PathBuf,
+        /// Whether MNIST may be downloaded into that folder where the files are missing.
+        #[serde(default)]
+        download: bool,
+    },
+    /// `train/<class>/*.png|jpg`, and `test/` or a share of the training images.
+    Folder {
+        /// Folder that holds `train`.
+        path: PathBuf,
+        /// Height and width that all images are brought to; by default that of the first.
+        size: Option<[usize; 2]>,
+        /// Whether colors become gray.
+        #[serde(default)]
+        grayscale: bool,
+        /// Share of the samples that are kept for the test where there is no `test` folder.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+    /// Numbers in columns, with a header.
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// Name of the column of the target; by default the last.
+        label: Option<String>,
+        /// Whether the target is a class; otherwise a number.
+        #[serde(default = "yes")]
+        classify: bool,
+        /// Share of the samples that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+    /// `x.npy` (samples first) and `y.npy` (whole numbers are classes).
+    Npy {
+        /// Folder of both files.
+        path: PathBuf,
+        /// Share of the samples that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+}
+
+/// A training and a test set with the same shape and classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// To learn from.
+    pub train: Dataset,
+    /// To be judged by.
+    pub test: Dataset,
+}
+
+impl Source {
+    /// The same source at another path.
+    #[must_use]
+    pub fn at(mut self, new: &Path) -> Self {
+        match &mut self {
+            Self::Digits { .. } => {}
+            Self::Idx { path, .. } | Self::Folder { path, .. } | Self::Csv { path, .. } | Self::Npy { path, .. } => {
+                *path = new.to_owned();
+            }
+        }
+        self
+    }
+
+    /// Reads or makes all samples. `seed` decides the split and what is generated.
+    ///
+    /// # Errors
+    /// A file is missing or malformed, or inputs and labels do not belong together; the message names the place.
+    pub fn load(&self, seed: u64) -> Result<Loaded> {
+        let loaded = match self {
+            Self::Digits { train, test } => {
+                ensure!(*train > 0 && *test > 0, "data: train and test must be at least 1");
+                Loaded { train: digits::generate(*train, seed), test: digits::generate(*test, !seed) }
+            }
+            Self::Idx { path, download } => {
+                if *download {
+                    download::mnist(path)?;
+                }
+                idx::load(path)?
+            }
+            Self::Folder { path, size, grayscale, test_share } => {
+                folder::load(path, *size, *grayscale, checked(*test_share)?, seed)?
+            }
+            Self::Csv { path, label, classify, test_share } => {
+                csv::load(path, label.as_deref(), *classify)?.split(checked(*test_share)?, seed)
+            }
+            Self::Npy { path, test_share } => npy::load(path)?.split(checked(*test_share)?, seed),
+        };
+        let checked = |set: Dataset, name| set.checked().with_context(|| format!("{name} set of {self}"));
+        Ok(Loaded { train: checked(loaded.train, "training")?, test: checked(loaded.test, "test")? })
+    }
+}
+
+fn checked(share: f64) -> Result<f64> {
+    ensure!(share > 0.0 && share < 1.0, "data: test_share {share} is not between 0 and 1");
+    Ok(share)
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Digits { .. } => f.write_str("generated digits"),
+            Self::Idx { path, .. } | Self::Folder { path, .. } | Self::Csv { path, .. } | Self::Npy { path, .. } => {
+                write!(f, "{}", path.display())
+            }
+        }
+    }
+}

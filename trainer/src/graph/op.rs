@@ -1,0 +1,267 @@
+//! The operators of a graph, with their parameters as recipes write them.
+
+use serde::{Deserialize, Serialize};
+
+/// Height and width. A recipe may give one number for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OneOrTwo")]
+pub struct Pair(pub [usize; 2]);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number, or height and width as [h, w]")]
+enum OneOrTwo {
+    One(usize),
+    Two([usize; 2]),
+}
+
+impl From<OneOrTwo> for Pair {
+    fn from(value: OneOrTwo) -> Self {
+        match value {
+            OneOrTwo::One(n) => Self([n, n]),
+            OneOrTwo::Two(pair) => Self(pair),
+        }
+    }
+}
+
+impl Pair {
+    pub(crate) const fn one() -> Self {
+        Self([1, 1])
+    }
+}
+
+/// How an image is padded before a window slides over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// Not at all.
+    #[default]
+    Valid,
+    /// So that the output has `ceil(input / stride)` pixels, an odd one at the end, as TensorFlow has it.
+    Same,
+    /// Top, bottom, left, right.
+    Explicit([usize; 4]),
+}
+
+impl Padding {
+    /// Pixels before and after along one axis (0 down, 1 across), for an input of `len` and a filter that reaches `reach`.
+    #[must_use]
+    pub fn along(self, axis: usize, len: usize, reach: usize, stride: usize) -> [usize; 2] {
+        match self {
+            Self::Valid => [0, 0],
+            Self::Explicit(pad) => [pad[2 * axis], pad[2 * axis + 1]],
+            Self::Same => {
+                let total = ((len.div_ceil(stride) - 1) * stride + reach).saturating_sub(len);
+                [total / 2, total - total / 2]
+            }
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn epsilon() -> f64 {
+    1e-3
+}
+
+const fn momentum() -> f64 {
+    0.99
+}
+
+const fn slope() -> f64 {
+    0.2
+}
+
+const fn last() -> isize {
+    -1
+}
+
+const fn multiplier() -> usize {
+    1
+}
+
+const fn two() -> Pair {
+    Pair([2, 2])
+}
+
+/// An operator. Defaults are those of Keras.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// Convolution of an image.
+    Conv2d {
+        /// Output channels.
+        filters: usize,
+        /// Size of the filters.
+        kernel: Pair,
+        /// Step between outputs.
+        #[serde(default = "Pair::one")]
+        stride: Pair,
+        /// Step between taps.
+        #[serde(default = "Pair::one")]
+        dilation: Pair,
+        /// Padding.
+        #[serde(default)]
+        padding: Padding,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+    /// Convolution of each channel by itself.
+    DepthwiseConv2d {
+        /// Size of the filters.
+        kernel: Pair,
+        /// Output channels per input channel.
+        #[serde(default = "multiplier")]
+        multiplier: usize,
+        /// Step between outputs.
+        #[serde(default = "Pair::one")]
+        stride: Pair,
+        /// Step between taps.
+        #[serde(default = "Pair::one")]
+        dilation: Pair,
+        /// Padding.
+        #[serde(default)]
+        padding: Padding,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+    /// Fully connected, over the last axis.
+    Dense {
+        /// Outputs.
+        units: usize,
+        /// Whether there is a bias.
+        #[serde(default = "yes")]
+        bias: bool,
+    },
+    /// Maximum over a window.
+    MaxPool2d {
+        /// Size of the window.
+        #[serde(default = "two")]
+        size: Pair,
+        /// Step, by default the size.
+        stride: Option<Pair>,
+        /// Padding.
+        #[serde(default)]
+        padding: Padding,
+    },
+    /// Average over a window; padding is not counted.
+    AveragePool2d {
+        /// Size of the window.
+        #[serde(default = "two")]
+        size: Pair,
+        /// Step, by default the size.
+        stride: Option<Pair>,
+        /// Padding.
+        #[serde(default)]
+        padding: Padding,
+    },
+    /// Maximum over the whole image.
+    GlobalMaxPool2d,
+    /// Average over the whole image.
+    GlobalAveragePool2d,
+    /// `γ · (x − mean) / sqrt(variance + ε) + β` per channel.
+    BatchNorm {
+        /// Added to the variance.
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+        /// How much of the running mean and variance stays at each batch.
+        #[serde(default = "momentum")]
+        momentum: f64,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x` for positive `x`, otherwise `slope · x`.
+    LeakyRelu {
+        /// Slope of the negative side.
+        #[serde(default = "slope")]
+        slope: f64,
+    },
+    /// `1 / (1 + e^−x)`.
+    Sigmoid,
+    /// `tanh x`.
+    Tanh,
+    /// `x · min(max(x + 3, 0), 6) / 6`.
+    HardSwish,
+    /// `e^x_i / Σ_j e^x_j` over the last axis.
+    Softmax,
+    /// Sets a share of the elements to 0 in training, and scales the others up.
+    Dropout {
+        /// The share, in [0, 1).
+        rate: f64,
+    },
+    /// All elements in one axis, in NHWC order.
+    Flatten,
+    /// The same elements under another shape, in NHWC order.
+    Reshape {
+        /// The shape, without the batch.
+        shape: Vec<usize>,
+    },
+    /// Zeros around an image.
+    ZeroPad2d {
+        /// Top, bottom, left, right.
+        pad: [usize; 4],
+    },
+    /// Elementwise sum.
+    Add,
+    /// Elementwise product.
+    Multiply,
+    /// Inputs one after the other along an axis.
+    Concat {
+        /// The axis, without the batch; negative counts from the end.
+        #[serde(default = "last")]
+        axis: isize,
+    },
+    /// Position of the largest element of the last axis.
+    ArgMax,
+}
+
+impl Op {
+    /// Names of all operators, as recipes write them.
+    pub const NAMES: [&str; 23] = [
+        "conv2d",
+        "depthwise_conv2d",
+        "dense",
+        "max_pool2d",
+        "average_pool2d",
+        "global_max_pool2d",
+        "global_average_pool2d",
+        "batch_norm",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "sigmoid",
+        "tanh",
+        "hard_swish",
+        "softmax",
+        "dropout",
+        "flatten",
+        "reshape",
+        "zero_pad2d",
+        "add",
+        "multiply",
+        "concat",
+        "arg_max",
+    ];
+
+    /// How many inputs it takes.
+    #[must_use]
+    pub const fn arity(&self) -> std::ops::RangeInclusive<usize> {
+        match self {
+            Self::Add | Self::Multiply => 2..=2,
+            Self::Concat { .. } => 2..=255,
+            _ => 1..=1,
+        }
+    }
+
+    /// Its name, as recipes write it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.get("op").and_then(|name| name.as_str()).unwrap_or("?").to_owned()
+    }
+}

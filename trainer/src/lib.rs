@@ -1,0 +1,15 @@
+//! Trains small neural networks on the desktop, quantizes them, and compiles them for Arm Cortex-M.
+//!
+//! In the order of the pipeline: [`data`] and [`recipe`] in, [`graph`] and [`nn`] are the network, [`train`] trains it,
+//! [`quantize`] makes it integer, [`compile`] gives it memory and writes the file, [`run`] runs it here or in QEMU.
+
+pub mod compile;
+pub mod data;
+pub mod graph;
+pub mod metrics;
+pub mod model;
+pub mod nn;
+pub mod quantize;
+pub mod recipe;
+pub mod run;
+pub mod train;

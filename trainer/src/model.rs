@@ -1,0 +1,83 @@
+//! A trained model on disk: graph, weights, and all that the exporter needs to know of the data.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Preprocess;
+use crate::graph::{Graph, Tensor, Weights};
+
+/// A network with its weights, in f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// What it computes.
+    pub graph: Graph,
+    /// Its weights.
+    pub weights: Weights,
+    /// What it was trained on.
+    pub meta: Meta,
+}
+
+/// What a model knows of its data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// From raw values to the first input.
+    pub preprocess: Preprocess,
+    /// Names of the classes; empty for regression.
+    pub classes: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    graph: Graph,
+    meta: Meta,
+}
+
+impl Model {
+    /// Writes safetensors, the graph and the rest as JSON in its metadata.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let header = serde_json::to_string(&Header { graph: self.graph.clone(), meta: self.meta.clone() })?;
+        let metadata = HashMap::from([("thumbnet".to_owned(), header)]);
+        let mut views = Vec::new();
+        for (name, tensor) in &self.weights {
+            let bytes = bytemuck::cast_slice(&tensor.data);
+            views.push((name.clone(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?));
+        }
+        let bytes = safetensors::serialize(views, Some(metadata))?;
+        // Under another name first, so that a crash leaves the old file or the new one.
+        let part = path.with_extension("part");
+        fs::write(&part, bytes)
+            .and_then(|()| fs::rename(&part, path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Reads what [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// The file is missing, damaged, or was not written by thumbnet.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&bytes).with_context(|| format!("{} is not a model trained by thumbnet", path.display()))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get("thumbnet"));
+        let Header { graph, meta } = serde_json::from_str(header.context("it holds no graph")?)?;
+        let tensors = SafeTensors::deserialize(bytes)?;
+        let read = |(name, view): (&str, TensorView<'_>)| -> Result<_> {
+            ensure!(view.dtype() == Dtype::F32, "weight \"{name}\" is {:?}, expected F32", view.dtype());
+            let data = view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+            Ok((name.to_owned(), Tensor { shape: view.shape().to_vec(), data }))
+        };
+        let weights = tensors.iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { graph, weights, meta })
+    }
+}

@@ -1,0 +1,215 @@
+//! The forward pass of a graph.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use burn::tensor::activation;
+use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+
+use super::Params;
+use super::params::{Slots, read, slots};
+use crate::graph::{self, Graph, Op, Padding, Pair, Shapes, resolve_axis};
+
+/// What a node computes, for a whole batch.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Batch, channels, height, width.
+    Image(Tensor<4>),
+    /// Batch, elements.
+    Flat(Tensor<2>),
+}
+
+impl Value {
+    /// From numbers in NHWC order.
+    #[must_use]
+    pub fn new(data: Vec<f32>, batch: usize, shape: &[usize], device: &Device) -> Self {
+        match *shape {
+            [h, w, c] => {
+                let nhwc = Tensor::<4>::from_data(TensorData::new(data, [batch, h, w, c]), device);
+                Self::Image(nhwc.permute([0, 3, 1, 2]))
+            }
+            _ => Self::Flat(Tensor::from_data(TensorData::new(data, [batch, shape.iter().product()]), device)),
+        }
+    }
+
+    /// The numbers in NHWC order, with the batch in front of the shape.
+    #[must_use]
+    pub fn numbers(self) -> graph::Tensor {
+        match self {
+            Self::Image(x) => read(x.permute([0, 2, 3, 1])),
+            Self::Flat(x) => read(x),
+        }
+    }
+
+    /// One row per element of the batch, in NHWC order.
+    #[must_use]
+    pub fn flat(self) -> Tensor<2> {
+        match self {
+            Self::Image(x) => x.permute([0, 2, 3, 1]).flatten(1, 3),
+            Self::Flat(x) => x,
+        }
+    }
+
+    fn map4(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
+        match self {
+            Self::Image(x) => Self::Image(f(x)),
+            Self::Flat(x) => Self::Flat(f(x.unsqueeze_dims(&[2, 3])).flatten(1, 3)),
+        }
+    }
+}
+
+/// A graph that is ready to be computed.
+#[derive(Clone, Debug)]
+pub struct Net {
+    graph: Graph,
+    shapes: Shapes,
+    slots: Vec<Slots>,
+}
+
+impl Net {
+    /// Prepares a graph.
+    ///
+    /// # Errors
+    /// It is not consistent, or has values that are neither vectors nor images.
+    pub fn new(graph: &Graph) -> Result<Self> {
+        let shapes = graph.shapes()?;
+        for (name, shape) in &shapes {
+            if !matches!(shape.len(), 1 | 3) {
+                bail!(
+                    "\"{name}\" has shape {shape:?}; only vectors and images (height, width, channels) can be trained"
+                );
+            }
+        }
+        Ok(Self { slots: slots(graph), graph: graph.clone(), shapes })
+    }
+
+    /// The graph.
+    #[must_use]
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Shape of every input and node.
+    #[must_use]
+    pub const fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// Computes every node for a batch of the first input.
+    #[must_use]
+    pub fn forward(&self, params: &Params, input: Value) -> BTreeMap<String, Value> {
+        let mut values = BTreeMap::from([(self.graph.inputs[0].name.clone(), input)]);
+        for (node, slots) in self.graph.nodes.iter().zip(&self.slots) {
+            let inputs: Vec<Value> = node.inputs.iter().map(|name| values[name].clone()).collect();
+            values.insert(node.name.clone(), self.node(params, node, *slots, inputs));
+        }
+        values
+    }
+
+    fn node(&self, params: &Params, node: &graph::Node, slots: Slots, mut inputs: Vec<Value>) -> Value {
+        let x = inputs.remove(0);
+        let bias = || slots.bias.map(|bias| params.biases[bias].val());
+        match &node.op {
+            Op::Conv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
+                let padding = pads(&x, *kernel, *stride, *dilation, *padding);
+                let options = ConvOptions { stride: stride.0, padding, dilation: dilation.0, groups: 1 };
+                conv2d(x, params.kernels[slots.weight].val(), bias(), options)
+            }),
+            Op::DepthwiseConv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
+                let padding = pads(&x, *kernel, *stride, *dilation, *padding);
+                let options = ConvOptions { stride: stride.0, padding, dilation: dilation.0, groups: x.dims()[1] };
+                conv2d(x, params.kernels[slots.weight].val(), bias(), options)
+            }),
+            Op::Dense { .. } => Value::Flat(linear(x.flat(), params.matrices[slots.weight].val(), bias())),
+            Op::MaxPool2d { size, stride, padding } => x.map4(|x| {
+                let stride = stride.unwrap_or(*size);
+                let padding = pads(&x, *size, stride, Pair([1, 1]), *padding);
+                max_pool2d(x, MaxPoolOptions { stride: stride.0, padding, ..MaxPoolOptions::new(size.0) })
+            }),
+            Op::AveragePool2d { size, stride, padding } => x.map4(|x| {
+                let stride = stride.unwrap_or(*size);
+                let padding = pads(&x, *size, stride, Pair([1, 1]), *padding);
+                let count_include_pad = false;
+                avg_pool2d(
+                    x,
+                    AvgPoolOptions { stride: stride.0, padding, count_include_pad, ..AvgPoolOptions::new(size.0) },
+                )
+            }),
+            Op::GlobalMaxPool2d => Value::Flat(x.map4(|x| x.max_dim(3).max_dim(2)).flat()),
+            Op::GlobalAveragePool2d => Value::Flat(x.map4(|x| x.mean_dim(3).mean_dim(2)).flat()),
+            Op::BatchNorm { .. } => x.map4(|x| params.norms[slots.weight].forward(x)),
+            Op::Relu => x.map4(activation::relu),
+            Op::Relu6 => x.map4(|x| x.clamp(0.0, 6.0)),
+            Op::LeakyRelu { slope } => x.map4(|x| activation::leaky_relu(x, *slope)),
+            Op::Sigmoid => x.map4(activation::sigmoid),
+            Op::Tanh => x.map4(activation::tanh),
+            Op::HardSwish => x.map4(|x| x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0),
+            Op::Softmax => x.map4(|x| activation::softmax(x, 1)),
+            Op::Dropout { rate } => x.map4(|x| dropout(x, *rate)),
+            Op::Flatten => Value::Flat(x.flat()),
+            Op::Reshape { .. } => reshape(x, &self.shapes[&node.name]),
+            Op::ZeroPad2d { pad: [top, bottom, left, right] } => {
+                x.map4(|x| x.pad((*left, *right, *top, *bottom), PadMode::Constant(0.0)))
+            }
+            Op::Add => both(x, inputs.remove(0), |a, b| a + b),
+            Op::Multiply => both(x, inputs.remove(0), |a, b| a * b),
+            Op::Concat { axis } => concat(x, inputs, *axis, self.shapes[&node.name].len()),
+            Op::ArgMax => x.map4(|x| x.argmax(1).float()),
+        }
+    }
+}
+
+fn pads(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> [(usize, usize); 2] {
+    let [_, _, height, width] = x.dims();
+    [(0, height), (1, width)].map(|(axis, len)| {
+        let reach = (kernel.0[axis] - 1) * dilation.0[axis] + 1;
+        let [before, after] = padding.along(axis, len, reach, stride.0[axis]);
+        (before, after)
+    })
+}
+
+/// Zero with probability `rate`, the rest scaled so that the expectation stays; only where gradients are computed.
+fn dropout(x: Tensor<4>, rate: f64) -> Tensor<4> {
+    if !x.device().is_autodiff() || rate == 0.0 {
+        return x;
+    }
+    let mask = x.random_like(Distribution::Bernoulli(1.0 - rate));
+    x * mask / (1.0 - rate)
+}
+
+fn reshape(x: Value, shape: &[usize]) -> Value {
+    let x = x.flat();
+    match *shape {
+        [h, w, c] => {
+            let batch = x.dims()[0];
+            Value::Image(x.reshape([batch, h, w, c]).permute([0, 3, 1, 2]))
+        }
+        _ => Value::Flat(x),
+    }
+}
+
+/// Applies `f` elementwise; a vector beside an image is one number per channel.
+fn both(a: Value, b: Value, f: impl FnOnce(Tensor<4>, Tensor<4>) -> Tensor<4>) -> Value {
+    let image = |x: Value| match x {
+        Value::Image(x) => x,
+        Value::Flat(x) => x.unsqueeze_dims(&[2, 3]),
+    };
+    match (&a, &b) {
+        (Value::Flat(_), Value::Flat(_)) => Value::Flat(f(image(a), image(b)).flatten(1, 3)),
+        _ => Value::Image(f(image(a), image(b))),
+    }
+}
+
+fn concat(first: Value, rest: Vec<Value>, axis: isize, rank: usize) -> Value {
+    let axis = resolve_axis(axis, rank).expect("shape inference has checked the axis");
+    let mut all = vec![first];
+    all.extend(rest);
+    if rank == 1 {
+        return Value::Flat(Tensor::cat(all.into_iter().map(Value::flat).collect(), 1));
+    }
+    let images = all.into_iter().filter_map(|x| if let Value::Image(x) = x { Some(x) } else { None });
+    // Height, width, channels are 2, 3, 1 in here.
+    Value::Image(Tensor::cat(images.collect(), [2, 3, 1][axis]))
+}

@@ -1,0 +1,289 @@
+//! Recipes: everything about a run in one TOML file, so that the same file and seed give the same bytes.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Augment, Scaling, Source};
+use crate::graph::{Graph, Input, Node, Op};
+use crate::nn::{Initializer, Loss, Optimizer, Schedule};
+
+/// A run from data to model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the model and of its folder.
+    pub name: String,
+    /// Decides everything that is left to chance.
+    #[serde(default)]
+    pub seed: u64,
+    /// What to learn from.
+    pub data: Source,
+    /// How raw values become what the network sees.
+    #[serde(default)]
+    pub scaling: Scaling,
+    /// Chance changes of training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// The network, in order.
+    #[serde(rename = "layer")]
+    pub layers: Vec<toml::Table>,
+    /// How to learn.
+    pub train: Train,
+    /// How to make it integer.
+    #[serde(default)]
+    pub quantize: Quantize,
+}
+
+const fn batch() -> usize {
+    64
+}
+
+const fn learning_rate() -> f64 {
+    1e-3
+}
+
+/// How to learn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Times through the training set.
+    pub epochs: usize,
+    /// Samples per step.
+    #[serde(default = "batch")]
+    pub batch: usize,
+    /// What becomes small.
+    pub loss: Loss,
+    /// What changes the weights.
+    pub optimizer: Optimizer,
+    /// How far, at most.
+    #[serde(default = "learning_rate")]
+    pub learning_rate: f64,
+    /// How the rate changes.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// First weights.
+    #[serde(default)]
+    pub initializer: Initializer,
+    /// Factor of the weights that is added to their gradients (L2).
+    #[serde(default)]
+    pub l2: f32,
+    /// Share of the training set that is kept aside to watch the progress.
+    #[serde(default)]
+    pub validation: f64,
+    /// Stop after so many epochs without a better validation loss, and take the best weights.
+    pub patience: Option<usize>,
+}
+
+/// How ranges of activations are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Calibration {
+    /// Smallest and largest value seen.
+    MinMax,
+    /// What 99.99 % of the values lie in.
+    Percentile,
+    /// The range with the least mean square error after quantization.
+    #[default]
+    Mse,
+}
+
+const fn samples() -> usize {
+    512
+}
+
+/// How to make it integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quantize {
+    /// How ranges of activations are found.
+    pub calibration: Calibration,
+    /// Training samples that are looked at for it.
+    pub samples: usize,
+}
+
+impl Default for Quantize {
+    fn default() -> Self {
+        Self { calibration: Calibration::default(), samples: samples() }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe.
+    ///
+    /// # Errors
+    /// Names the file and line, what was found and what can stand there.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in the recipe {}", path.display()))
+    }
+
+    /// Reads a recipe's text.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text).map_err(|error| anyhow!("{}", error.to_string().trim_end()))?;
+        let train = &recipe.train;
+        if recipe.layers.is_empty() {
+            bail!("it has no [[layer]]");
+        }
+        if train.epochs == 0 || train.batch == 0 {
+            bail!("train: epochs and batch must be at least 1");
+        }
+        if !(train.learning_rate > 0.0 && train.learning_rate.is_finite()) {
+            bail!("train: learning_rate {} must be positive", train.learning_rate);
+        }
+        if !(0.0..1.0).contains(&train.validation) {
+            bail!("train: validation {} is not in [0, 1)", train.validation);
+        }
+        if train.patience.is_some() && train.validation == 0.0 {
+            bail!("train: patience needs a validation share, for instance validation = 0.1");
+        }
+        recipe.nodes()?;
+        Ok(recipe)
+    }
+
+    /// The network for samples of this shape.
+    ///
+    /// # Errors
+    /// Names the layer, what was found and what it takes.
+    pub fn graph(&self, shape: &[usize]) -> Result<Graph> {
+        let nodes = self.nodes()?;
+        let outputs = nodes.last().map(|node| node.name.clone()).into_iter().collect();
+        let inputs = vec![Input { name: "input".into(), shape: shape.to_vec() }];
+        let graph = Graph { name: self.name.clone(), inputs, nodes, outputs };
+        graph.shapes()?;
+        Ok(graph)
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>> {
+        let mut nodes: Vec<Node> = Vec::new();
+        for (number, table) in (1..).zip(&self.layers) {
+            let previous = nodes.last().map_or("input", |node| &node.name).to_owned();
+            let layer = Layer::new(number, table.clone(), previous)?;
+            nodes.extend(layer.nodes()?);
+        }
+        Ok(nodes)
+    }
+}
+
+/// A layer as a recipe writes it: an operator with its parameters, and three words of the recipe's own.
+struct Layer {
+    place: String,
+    name: String,
+    inputs: Vec<String>,
+    activation: Option<Op>,
+    op: Op,
+}
+
+impl Layer {
+    fn new(number: usize, mut table: toml::Table, previous: String) -> Result<Self> {
+        let kind = match table.get("op") {
+            Some(toml::Value::String(kind)) => kind.clone(),
+            _ => bail!("layer {number}: has no op = \"...\"; possible are {}", Op::NAMES.join(", ")),
+        };
+        let mut take = |key: &str| table.remove(key);
+        let name = take("name").map_or(Ok(format!("{kind}_{number}")), text);
+        let inputs = match take("inputs") {
+            None => Ok(vec![previous]),
+            Some(toml::Value::Array(inputs)) => inputs.into_iter().map(text).collect(),
+            Some(other) => Err(anyhow!("inputs must be a list of names, found {other}")),
+        };
+        let activation = take("activation").map(|kind| operator(toml::Table::from_iter([("op".into(), kind)])));
+        let place = |name: &str| format!("layer {number} \"{name}\" ({kind})");
+        let name = name.with_context(|| format!("layer {number} ({kind})"))?;
+        Ok(Self {
+            inputs: inputs.with_context(|| place(&name))?,
+            activation: activation.transpose().with_context(|| format!("activation of {}", place(&name)))?,
+            op: operator(table).with_context(|| place(&name))?,
+            place: place(&name),
+            name,
+        })
+    }
+
+    /// The operator, then its activation as a node of its own, which has the layer's name: it is what others refer to.
+    fn nodes(self) -> Result<Vec<Node>> {
+        let Self { place, name, inputs, activation, op } = self;
+        let Some(activation) = activation else { return Ok(vec![Node { name, inputs, op }]) };
+        if activation.arity() != (1..=1) {
+            bail!("{place}: {} is not an activation", activation.name());
+        }
+        let inner = format!("{name}_{}", op.name());
+        Ok(vec![Node { name: inner.clone(), inputs, op }, Node { name, inputs: vec![inner], op: activation }])
+    }
+}
+
+fn text(value: toml::Value) -> Result<String> {
+    match value {
+        toml::Value::String(text) => Ok(text),
+        other => bail!("expected a name in quotes, found {other}"),
+    }
+}
+
+fn operator(table: toml::Table) -> Result<Op> {
+    let kind = table.get("op").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    if !Op::NAMES.contains(&kind.as_str()) {
+        bail!("unknown op \"{kind}\"; possible are {}", Op::NAMES.join(", "));
+    }
+    table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"cross_entropy\"\n\
+                        optimizer = { name = \"adam\" }\n";
+
+    fn parse(layers: &str) -> Result<Graph> {
+        Recipe::parse(&format!("{HEAD}{layers}"))?.graph(&[28, 28, 1])
+    }
+
+    fn error(layers: &str) -> String {
+        format!("{:#}", parse(layers).unwrap_err())
+    }
+
+    #[test]
+    fn layers_follow_one_another_unless_they_name_their_inputs() {
+        let graph = parse(
+            "[[layer]]\nop = \"conv2d\"\nname = \"a\"\nfilters = 4\nkernel = 3\npadding = \"same\"\nactivation = \"relu\"\n\
+             [[layer]]\nop = \"conv2d\"\nname = \"b\"\nfilters = 4\nkernel = [1, 3]\npadding = \"same\"\n\
+             [[layer]]\nop = \"add\"\ninputs = [\"a\", \"b\"]\n",
+        )
+        .unwrap();
+        let names: Vec<(&str, Vec<&str>)> =
+            graph.nodes.iter().map(|n| (n.name.as_str(), n.inputs.iter().map(String::as_str).collect())).collect();
+        let expected =
+            [("a_conv2d", vec!["input"]), ("a", vec!["a_conv2d"]), ("b", vec!["a"]), ("add_3", vec!["a", "b"])];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn errors_name_the_layer_and_what_is_possible() {
+        let found = error("[[layer]]\nop = \"convolve\"\n");
+        assert!(
+            found.contains("layer 1") && found.contains("convolve") && found.contains("depthwise_conv2d"),
+            "{found}"
+        );
+        let found = error("[[layer]]\nop = \"dense\"\nname = \"last\"\nunit = 3\n");
+        assert!(found.contains("\"last\"") && found.contains("unit") && found.contains("units"), "{found}");
+        let found = error("[[layer]]\nop = \"dense\"\nunits = 3\n");
+        assert!(found.contains("layer 1") && found.contains("flatten"), "{found}");
+        let found = error("[[layer]]\nop = \"conv2d\"\nfilters = 3\nkernel = 3\nactivation = \"add\"\n");
+        assert!(found.contains("not an activation"), "{found}");
+        let found = error("[[layer]]\nfilters = 3\n");
+        assert!(found.contains("layer 1") && found.contains("no op"), "{found}");
+    }
+
+    #[test]
+    fn unknown_fields_are_named_with_their_line() {
+        let text = format!("{HEAD}epoch = 3\n[[layer]]\nop = \"flatten\"\n");
+        let found = format!("{:#}", Recipe::parse(&text).unwrap_err());
+        assert!(found.contains("line 8") && found.contains("epoch"), "{found}");
+        let found = Recipe::load(Path::new("nowhere.toml")).unwrap_err().to_string();
+        assert!(found.contains("nowhere.toml"), "{found}");
+    }
+}

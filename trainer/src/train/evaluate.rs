@@ -1,0 +1,92 @@
+//! Judging a float model.
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::session::batches;
+use crate::data::Dataset;
+use crate::metrics::Confusion;
+use crate::model::Model;
+use crate::nn::{Net, Params, Value, device};
+
+/// What a model is worth on a data set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Predictions by class; `None` for regression.
+    pub confusion: Option<Confusion>,
+    /// Mean square error of the outputs against the targets.
+    pub mean_squared_error: f64,
+}
+
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.confusion {
+            Some(confusion) => confusion.fmt(f),
+            None => write!(f, "mean square error {:.6}", self.mean_squared_error),
+        }
+    }
+}
+
+impl Evaluation {
+    /// Judges outputs, one row per sample of `data`.
+    #[must_use]
+    pub fn of(outputs: &[f32], data: &Dataset) -> Self {
+        let width = outputs.len() / data.len().max(1);
+        let mut confusion = (!data.classes.is_empty()).then(|| Confusion::new(&data.classes));
+        let mut squares = 0.0;
+        for (index, output) in outputs.chunks_exact(width.max(1)).enumerate() {
+            let target = data.target(index);
+            squares += output.iter().zip(&target).map(|(y, t)| f64::from(y - t).powi(2)).sum::<f64>();
+            if let (Some(confusion), Some(truth)) = (&mut confusion, data.label(index)) {
+                confusion.add(truth, argmax(output));
+            }
+        }
+        Self { confusion, mean_squared_error: squares / outputs.len().max(1) as f64 }
+    }
+
+    /// Share of right predictions; `None` for regression.
+    #[must_use]
+    pub fn accuracy(&self) -> Option<f64> {
+        self.confusion.as_ref().map(Confusion::accuracy)
+    }
+}
+
+/// The first of the largest.
+pub(crate) fn argmax(values: &[f32]) -> usize {
+    (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap_or(0)
+}
+
+/// Runs a float model over a data set and judges it.
+///
+/// # Errors
+/// The model does not take samples of this shape.
+pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation> {
+    Ok(Evaluation::of(&predict(model, data)?, data))
+}
+
+/// The outputs of a float model, one row per sample.
+///
+/// # Errors
+/// The model does not take samples of this shape, or answers another number of classes.
+pub fn predict(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
+    let net = Net::new(&model.graph)?;
+    let input = &model.graph.inputs[0];
+    ensure!(
+        input.shape == data.shape,
+        "the model takes samples of shape {:?}, the data has {:?}",
+        input.shape,
+        data.shape
+    );
+    let output = &model.graph.outputs[0];
+    let (found, expected) = (net.shapes()[output].iter().product::<usize>(), data.target_width());
+    ensure!(found == expected, "the model answers {found} numbers, the data has {expected} classes or values");
+    let params = Params::from_weights(&model.graph, &model.weights, &device())?;
+    let order: Vec<usize> = (0..data.len()).collect();
+    let mut outputs = Vec::new();
+    for batch in batches(&order, 256) {
+        let numbers = batch.iter().flat_map(|&index| model.meta.preprocess.apply(data.sample(index))).collect();
+        let mut values = net.forward(&params, Value::new(numbers, batch.len(), &data.shape, &device()));
+        outputs.extend(values.remove(output).map(|value| value.numbers().data).unwrap_or_default());
+    }
+    Ok(outputs)
+}
