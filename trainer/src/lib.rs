@@ -13,3 +13,4 @@ pub mod quantize;
 pub mod recipe;
 pub mod run;
 pub mod train;
+pub mod verify;

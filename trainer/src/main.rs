@@ -1,2 +1,15 @@
-//! CLI.
-fn main() {}
+//! The command line of thumbnet. Errors go to stderr with exit code 1, wrong usage with 2.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,2 +1,51 @@
-//! Set-up, demo, test and bench of thumbnet.
-fn main() {}
+//! `cargo xtask`: set-up, demo, tests and bench of thumbnet, each in one command that does everything it needs.
+
+mod setup;
+mod shell;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo, tests and bench of thumbnet.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what the others need: Rust targets and QEMU.
+    Setup,
+    /// Trains a network on generated digits, exports it and runs it on emulated Cortex-M chips.
+    Demo,
+    /// Checks the format, lints, runs all tests and builds every firmware.
+    Test {
+        /// Also what takes long.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Counts instructions on every emulated core, for given model files or the demo's.
+    Bench {
+        /// Model files.
+        models: Vec<std::path::PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Setup => setup::all(),
+        Task::Demo => tasks::demo(),
+        Task::Test { full } => tasks::test(full),
+        Task::Bench { models } => tasks::bench(&models),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

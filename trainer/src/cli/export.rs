@@ -1,0 +1,61 @@
+//! `thumbnet export`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use thumbnet_trainer::compile::compile;
+use thumbnet_trainer::quantize::quantize;
+use thumbnet_trainer::train::evaluate;
+use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
+
+use super::{Trained, default_model, write};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder of a finished run.
+    run: PathBuf,
+    /// The model file; by default model.tnet in that folder.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Path of the data, instead of the recipe's.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Golden cases in the certificate.
+    #[arg(long, default_value_t = 2)]
+    golden: usize,
+}
+
+pub fn export(args: &Args) -> Result<()> {
+    let Trained { recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
+    let program = quantize(&model, &data.train, recipe.quantize)?;
+    let golden = golden_inputs(&program, &data.test, args.golden)?;
+    let compiled = compile(&program, &golden)?;
+    let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
+    write(&path, &compiled.bytes)?;
+
+    println!("layer                           signal to noise");
+    for (name, decibels) in signal_to_noise(&model, &compiled.bytes, &data.test, 64)? {
+        println!("{name:32}{decibels:9.1} dB");
+    }
+    let (float, integer) = (evaluate(&model, &data.test)?, integer_evaluation(&compiled.bytes, &data.test)?);
+    match (float.accuracy(), integer.accuracy()) {
+        (Some(float), Some(integer)) => println!(
+            "accuracy on {} test samples: float {:.2} %, int8 {:.2} % ({:+.2} points)",
+            data.test.len(),
+            100.0 * float,
+            100.0 * integer,
+            100.0 * (integer - float)
+        ),
+        _ => println!("mean square error: float {:.6}, int8 {:.6}", float.mean_squared_error, integer.mean_squared_error),
+    }
+    println!(
+        "{}: {} bytes, peak RAM {} bytes (no plan needs less than {}), {} multiply-accumulates, {} golden cases",
+        path.display(),
+        compiled.bytes.len(),
+        compiled.plan.arena_len,
+        compiled.plan.lower_bound,
+        program.macs(),
+        golden.len()
+    );
+    Ok(())
+}

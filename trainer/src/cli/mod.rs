@@ -1,0 +1,100 @@
+//! One file per verb.
+
+mod bench;
+mod export;
+mod inspect;
+mod run;
+mod train;
+mod verify;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use thumbnet_trainer::data::Loaded;
+use thumbnet_trainer::model::Model;
+use thumbnet_trainer::recipe::Recipe;
+use thumbnet_trainer::train::RunDir;
+
+/// Neural networks for Arm Cortex-M: train, quantize, export, and run them bit for bit the same everywhere.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Train what a recipe describes.
+    Train(train::Args),
+    /// Judge a trained model on its test set, in float and, with --model, in integers.
+    Eval(train::EvalArgs),
+    /// Quantize a trained model and write a model file.
+    #[command(alias = "quantize")]
+    Export(export::Args),
+    /// Show a model file: steps, shapes, memory map, multiply-accumulates, flash.
+    Inspect(inspect::Args),
+    /// Run a model file on raw inputs, here or on an emulated Cortex-M.
+    Run(run::Args),
+    /// Compare float, integers here, and integers on emulated cores, step by step.
+    Verify(verify::Args),
+    /// Count instructions of a model file on every emulated core.
+    Bench(bench::Args),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> Result<()> {
+    match Cli::parse().verb {
+        Verb::Train(args) => train::train(&args),
+        Verb::Eval(args) => train::eval(&args),
+        Verb::Export(args) => export::export(&args),
+        Verb::Inspect(args) => inspect::inspect(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Verify(args) => verify::verify(&args),
+        Verb::Bench(args) => bench::bench(&args),
+    }
+}
+
+/// A finished run: its recipe, its float model and its data.
+struct Trained {
+    recipe: Recipe,
+    model: Model,
+    data: Loaded,
+}
+
+impl Trained {
+    /// Loads a run's folder; `data` replaces the path in its recipe.
+    fn load(folder: &Path, data: Option<&Path>) -> Result<Self> {
+        let run = RunDir(folder.to_owned());
+        let recipe = Recipe::load(&run.recipe()).with_context(|| {
+            format!("{} is not the folder of a finished run: train one with `thumbnet train RECIPE --out DIR`", folder.display())
+        })?;
+        let model = Model::load(&run.model())?;
+        let source = data.map_or_else(|| recipe.data.clone(), |path| recipe.data.clone().at(path));
+        let data = source.load(recipe.seed)?;
+        Ok(Self { recipe, model, data })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Calls `f` with the checked model of a file.
+fn with_model<T>(path: &Path, f: impl FnOnce(&thumbnet::Model<'_>) -> Result<T>) -> Result<T> {
+    let bytes = read(path)?;
+    let copy = thumbnet_trainer::compile::aligned(&bytes);
+    let model = thumbnet::Model::new(&bytemuck::cast_slice(&copy)[..bytes.len()]);
+    f(&model.with_context(|| path.display().to_string())?)
+}
+
+/// A path for a file beside another.
+fn default_model(run: &Path) -> PathBuf {
+    run.join("model.tnet")
+}

@@ -1,0 +1,70 @@
+//! `thumbnet train` and `thumbnet eval`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use thumbnet_trainer::recipe::Recipe;
+use thumbnet_trainer::train::{Options, evaluate, train as run};
+use thumbnet_trainer::verify::integer_evaluation;
+
+use super::{Trained, read};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe, a TOML file.
+    recipe: PathBuf,
+    /// Folder for everything the run writes; by default runs/NAME.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Path of the data, instead of the recipe's.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Number of epochs, instead of the recipe's.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Seed, instead of the recipe's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Go on after the last checkpoint in the folder.
+    #[arg(long)]
+    resume: bool,
+    /// Say nothing but the result.
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn train(args: &Args) -> Result<()> {
+    let mut recipe = Recipe::load(&args.recipe)?;
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    if let Some(path) = &args.data {
+        recipe.data = recipe.data.clone().at(path);
+    }
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
+    let data = recipe.data.load(recipe.seed)?;
+    let options = Options { out: out.clone(), resume: args.resume, epochs: args.epochs, quiet: args.quiet };
+    let (_, report) = run(&recipe, &data, &options)?;
+    println!("{}", report.test);
+    println!("{} parameters, trained in {:.0} s, written to {}", report.parameters, report.seconds, out.display());
+    Ok(())
+}
+
+#[derive(clap::Args)]
+pub struct EvalArgs {
+    /// Folder of a finished run.
+    run: PathBuf,
+    /// Path of the data, instead of the recipe's.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// A model file, judged on the same samples.
+    #[arg(long)]
+    model: Option<PathBuf>,
+}
+
+pub fn eval(args: &EvalArgs) -> Result<()> {
+    let trained = Trained::load(&args.run, args.data.as_deref())?;
+    println!("float\n{}", evaluate(&trained.model, &trained.data.test)?);
+    if let Some(path) = &args.model {
+        println!("\nint8\n{}", integer_evaluation(&read(path)?, &trained.data.test)?);
+    }
+    Ok(())
+}

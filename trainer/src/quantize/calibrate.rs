@@ -1,0 +1,58 @@
+//! Ranges of activations, seen on training samples.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+
+use super::scale::Quant;
+use crate::data::Dataset;
+use crate::model::Model;
+use crate::nn::{Net, Params, Value, device};
+use crate::recipe::Calibration;
+
+/// Values of every node for some samples, in the order of the samples.
+pub(super) type Activations = BTreeMap<String, Vec<f32>>;
+
+/// Computes every node of the float network for the samples with these numbers.
+pub(super) fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> Result<Activations> {
+    ensure!(!samples.is_empty(), "calibration needs at least one sample");
+    let net = Net::new(&model.graph)?;
+    let params = Params::from_weights(&model.graph, &model.weights, &device())?;
+    let mut all = Activations::new();
+    for batch in samples.chunks(64) {
+        let numbers = batch.iter().flat_map(|&index| model.meta.preprocess.apply(data.sample(index))).collect();
+        for (name, value) in net.forward(&params, Value::new(numbers, batch.len(), &data.shape, &device())) {
+            all.entry(name).or_default().extend(value.numbers().data);
+        }
+    }
+    Ok(all)
+}
+
+/// The range that a tensor with these values is given.
+pub(super) fn range(values: &[f32], method: Calibration) -> [f32; 2] {
+    let ends = values.iter().fold([0.0f32, 0.0f32], |[low, high], &value| [low.min(value), high.max(value)]);
+    match method {
+        Calibration::MinMax => ends,
+        Calibration::Percentile => percentile(values, 0.9999),
+        Calibration::Mse => least_squares(values, ends),
+    }
+}
+
+fn percentile(values: &[f32], share: f64) -> [f32; 2] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let cut = ((1.0 - share) / 2.0 * sorted.len() as f64) as usize;
+    [sorted[cut].min(0.0), sorted[sorted.len() - 1 - cut].max(0.0)]
+}
+
+/// Shrinks the range in steps of 2 % and keeps the one with the least mean square error, clipping included.
+fn least_squares(values: &[f32], [low, high]: [f32; 2]) -> [f32; 2] {
+    let stride = values.len().div_ceil(20_000);
+    let error = |range: [f32; 2]| {
+        let q = Quant::of_range(range);
+        let square = |&value: &f32| (q.real(q.quantize(value.into())) - f64::from(value)).powi(2);
+        values.iter().step_by(stride).map(square).sum::<f64>()
+    };
+    let candidates = (0..35).map(|step| 1.0 - 0.02 * step as f32).map(|share| [low * share, high * share]);
+    candidates.min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap_or([low, high])
+}

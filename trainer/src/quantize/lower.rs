@@ -1,0 +1,341 @@
+//! From a folded float graph to a program: fuses activations and padding into the layers before and after, gives every
+//! tensor its quantization, and writes weights, biases and tables into the data.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use thumbnet::fixed::Rounding;
+use thumbnet::format::{
+    AddParams, Border, ConcatParams, ConvParams, DType, Function, FullyConnectedParams, LookupParams, MulParams,
+    Op as StepOp, PadParams, PoolParams, SoftmaxParams,
+};
+use thumbnet::kernels::{Channel, Clamp, Layout};
+
+use super::calibrate::{Activations, range};
+use super::overflow;
+use super::scale::{Quant, multiplier};
+use crate::compile::{Program, StepDesc, TensorDesc};
+use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, resolve_axis};
+use crate::model::Model;
+use crate::recipe::Calibration;
+
+/// Softmax and sigmoid: 0 to 255/256, as TensorFlow Lite fixes it.
+const PROBABILITY: Quant = Quant { scale: 1.0 / 256.0, zero_point: -128 };
+/// Tanh: −1 to 127/128.
+const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
+
+/// Lowers a model whose graph has no batch normalization and no dropout.
+pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
+    let shapes = model.graph.shapes()?;
+    let mut lowering = Lowering { model, shapes, seen, method, program: Program::default(), tensors: BTreeMap::new() };
+    lowering.inputs();
+    for node in &model.graph.nodes {
+        if !lowering.tensors.contains_key(&node.name) {
+            lowering.node(node).with_context(|| format!("layer \"{}\" ({}) cannot be quantized", node.name, node.op.name()))?;
+        }
+    }
+    let Lowering { mut program, tensors, .. } = lowering;
+    program.outputs = model.graph.outputs.iter().map(|name| tensors[name].0).collect();
+    Ok(program)
+}
+
+struct Lowering<'a> {
+    model: &'a Model,
+    shapes: Shapes,
+    seen: &'a Activations,
+    method: Calibration,
+    program: Program,
+    /// Tensor and quantization of every node that is done. A fused node has that of the step it went into.
+    tensors: BTreeMap<String, (usize, Quant)>,
+}
+
+impl Lowering<'_> {
+    fn graph(&self) -> &Graph {
+        &self.model.graph
+    }
+
+    fn inputs(&mut self) {
+        let meta = &self.model.meta;
+        let input = &self.model.graph.inputs[0];
+        let map = &meta.preprocess;
+        let ends = match map.range {
+            Some(range) if map.gain.len() == 1 => range.map(|raw| raw * map.gain[0] + map.offset[0]),
+            _ => range(&self.seen[&input.name], Calibration::MinMax),
+        };
+        let quant = Quant::of_range(ends);
+        let (scale, zero_point) = (f64::from(quant.scale), f64::from(quant.zero_point));
+        self.program.gain = map.gain.iter().map(|&gain| (f64::from(gain) / scale) as f32).collect();
+        self.program.offset = map.offset.iter().map(|&offset| (f64::from(offset) / scale + zero_point) as f32).collect();
+        // An 8-bit image maps byte to byte: drop what rounding the zero point left over, half a gray level at most.
+        if let ([gain], [offset]) = (self.program.gain.as_mut_slice(), self.program.offset.as_mut_slice())
+            && (*gain - 1.0).abs() < 1e-4
+            && (*offset + 128.0).abs() <= 0.5
+        {
+            (*gain, *offset) = (1.0, -128.0);
+        }
+        self.program.name.clone_from(&self.model.graph.name);
+        self.program.labels.clone_from(&meta.classes);
+        self.program.inputs = 1;
+        let (name, shape) = (input.name.clone(), batched(&input.shape));
+        self.push_tensor(&name, DType::I8, shape, quant);
+        self.tensors.insert(name, (0, quant));
+    }
+
+    fn push_tensor(&mut self, name: &str, dtype: DType, shape: Vec<u32>, quant: Quant) {
+        let Quant { scale, zero_point } = quant;
+        self.program.tensors.push(TensorDesc { name: name.into(), dtype, shape, scale, zero_point, constant: None });
+    }
+
+    /// Appends a step that computes a tensor of this name and shape.
+    fn push(&mut self, name: &str, shape: Vec<u32>, quant: Quant, op: StepOp, inputs: Vec<usize>) {
+        self.push_tensor(name, DType::I8, shape, quant);
+        self.program.steps.push(StepDesc { op, inputs });
+        self.tensors.insert(name.to_owned(), (self.program.tensors.len() - 1, quant));
+    }
+
+    /// The quantization for the values seen at a node.
+    fn calibrated(&self, name: &str) -> Quant {
+        Quant::of_range(range(&self.seen[name], self.method))
+    }
+
+    fn shape(&self, name: &str) -> Vec<u32> {
+        batched(&self.shapes[name])
+    }
+
+    /// The rectifier that alone reads `node` and can be a clamp of its output, and the clamp for a quantization.
+    fn fused(&self, node: &Node) -> Option<&Node> {
+        let is_rectifier = |reader: &&Node| matches!(reader.op, Op::Relu | Op::Relu6);
+        let reader = self.graph().nodes.iter().find(|reader| reader.inputs == [node.name.clone()])?;
+        Some(reader).filter(is_rectifier).filter(|_| self.graph().readers(&node.name) == 1)
+    }
+
+    /// Name, quantization and clamp of a layer that may take a rectifier in.
+    fn output(&self, node: &Node) -> (String, Quant, Clamp) {
+        let Some(rectifier) = self.fused(node) else {
+            return (node.name.clone(), self.calibrated(&node.name), Clamp::NONE);
+        };
+        let quant = self.calibrated(&rectifier.name);
+        let max = if rectifier.op == Op::Relu6 { quant.quantize(6.0) } else { i8::MAX };
+        (rectifier.name.clone(), quant, Clamp { min: quant.quantize(0.0), max })
+    }
+
+    fn finish(&mut self, node: &Node, name: &str, quant: Quant, op: StepOp, inputs: Vec<usize>) {
+        let shape = self.shape(&node.name);
+        self.push(name, shape, quant, op, inputs);
+        let tensor = self.tensors[name];
+        self.tensors.insert(node.name.clone(), tensor);
+    }
+
+    fn node(&mut self, node: &Node) -> Result<()> {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        match &node.op {
+            Op::Conv2d { kernel, stride, dilation, padding, .. }
+            | Op::DepthwiseConv2d { kernel, stride, dilation, padding, .. } => {
+                let size = &self.shapes[&node.inputs[0]];
+                let pad = [0, 1].map(|axis| {
+                    let reach = (kernel.0[axis] - 1) * dilation.0[axis] + 1;
+                    padding.along(axis, size[axis], reach, stride.0[axis])
+                });
+                self.convolution(node, *kernel, *stride, *dilation, pad)?;
+            }
+            Op::Dense { .. } => self.dense(node)?,
+            Op::MaxPool2d { size, stride, padding } | Op::AveragePool2d { size, stride, padding } => {
+                let stride = stride.unwrap_or(*size);
+                let image = self.shapes[&node.inputs[0]].clone();
+                let pad = [0, 1].map(|axis| padding.along(axis, image[axis], size.0[axis], stride.0[axis]));
+                let params = PoolParams { size: words(*size), stride: words(stride), pad: border(pad), clamp: Clamp::NONE };
+                let is_max = matches!(node.op, Op::MaxPool2d { .. });
+                let op = if is_max { StepOp::MaxPool2d(params) } else { StepOp::AveragePool2d(params) };
+                self.finish(node, &node.name, input, op, vec![x]);
+            }
+            Op::GlobalMaxPool2d | Op::GlobalAveragePool2d => self.global_pool(node),
+            Op::Flatten | Op::Reshape { .. } => {
+                let only_dense = self.graph().nodes.iter().filter(|reader| reader.inputs.contains(&node.name));
+                let only_dense = only_dense.into_iter().all(|reader| matches!(reader.op, Op::Dense { .. }));
+                if only_dense && !self.graph().outputs.contains(&node.name) {
+                    // A fully connected layer reads elements, whatever their shape.
+                    self.tensors.insert(node.name.clone(), (x, input));
+                } else {
+                    self.finish(node, &node.name, input, StepOp::Reshape, vec![x]);
+                }
+            }
+            Op::ZeroPad2d { pad: [top, _, left, _] } => {
+                let before = [0, *top as u32, *left as u32, 0, 0, 0];
+                let op = StepOp::Pad(PadParams { before, value: input.zero_point });
+                self.finish(node, &node.name, input, op, vec![x]);
+            }
+            Op::Add | Op::Multiply => self.binary(node)?,
+            Op::Concat { axis } => self.concat(node, *axis)?,
+            Op::Softmax => self.softmax(node, input)?,
+            Op::ArgMax => {
+                let shape = self.shape(&node.name);
+                self.push(&node.name, shape, Quant { scale: 1.0, zero_point: 0 }, StepOp::ArgMax, vec![x]);
+                self.program.tensors.last_mut().context("a tensor was just pushed")?.dtype = DType::I32;
+            }
+            Op::Relu => self.lookup(node, Function::Relu, self.calibrated(&node.name), |x| x.max(0.0)),
+            Op::Relu6 => self.lookup(node, Function::Relu6, self.calibrated(&node.name), |x| x.clamp(0.0, 6.0)),
+            Op::LeakyRelu { slope } => {
+                let slope = *slope;
+                let quant = self.calibrated(&node.name);
+                self.lookup(node, Function::LeakyRelu, quant, |x| if x < 0.0 { slope * x } else { x });
+            }
+            Op::Sigmoid => self.lookup(node, Function::Sigmoid, PROBABILITY, |x| 1.0 / (1.0 + (-x).exp())),
+            Op::Tanh => self.lookup(node, Function::Tanh, SYMMETRIC, f64::tanh),
+            Op::HardSwish => {
+                let quant = self.calibrated(&node.name);
+                self.lookup(node, Function::HardSwish, quant, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
+            }
+            Op::BatchNorm { .. } | Op::Dropout { .. } => anyhow::bail!("it should have been folded"),
+        }
+        Ok(())
+    }
+
+    fn lookup(&mut self, node: &Node, function: Function, output: Quant, f: impl Fn(f64) -> f64) {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let table = self.program.push_data(&input.table(output, f));
+        self.finish(node, &node.name, output, StepOp::Lookup(LookupParams { function, table }), vec![x]);
+    }
+
+    fn convolution(&mut self, node: &Node, size: Pair, stride: Pair, dilation: Pair, pad: [[usize; 2]; 2]) -> Result<()> {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let (name, output, clamp) = self.output(node);
+        let is_depthwise = matches!(node.op, Op::DepthwiseConv2d { .. });
+        let (weights, channels) = self.weights(node, is_depthwise, input, output)?;
+        let params = ConvParams {
+            size: words(size),
+            stride: words(stride),
+            dilation: words(dilation),
+            pad: border(pad),
+            clamp,
+            rounding: Rounding::Double,
+            layout: Layout::Plain,
+            weights,
+            channels,
+        };
+        let op = if is_depthwise { StepOp::DepthwiseConv2d(params) } else { StepOp::Conv2d(params) };
+        self.finish(node, &name, output, op, vec![x]);
+        Ok(())
+    }
+
+    fn dense(&mut self, node: &Node) -> Result<()> {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let (name, output, clamp) = self.output(node);
+        let (weights, channels) = self.weights(node, false, input, output)?;
+        let (rounding, layout) = (Rounding::Single, Layout::Plain);
+        let op = StepOp::FullyConnected(FullyConnectedParams { clamp, rounding, layout, weights, channels });
+        self.finish(node, &name, output, op, vec![x]);
+        Ok(())
+    }
+
+    /// Quantizes kernel and bias into the data; gives the offsets of weights and channels.
+    fn weights(&mut self, node: &Node, channel_last: bool, input: Quant, output: Quant) -> Result<(u32, u32)> {
+        let part = |part: &str| self.model.weights.get(&format!("{}/{part}", node.name));
+        let kernel: &Tensor = part("kernel").context("the weights hold no kernel")?;
+        let outputs = kernel.shape[if channel_last { kernel.shape.len() - 1 } else { 0 }];
+        let per_channel = kernel.data.len() / outputs;
+        let channel_of = |index: usize| if channel_last { index % outputs } else { index / per_channel };
+        let bias = |channel: usize| part("bias").map_or(0.0, |bias| f64::from(bias.data[channel]));
+        let mut largest = vec![0f64; outputs];
+        for (index, &weight) in kernel.data.iter().enumerate() {
+            ensure!(weight.is_finite(), "a weight is not a finite number: did the training diverge?");
+            let most = &mut largest[channel_of(index)];
+            *most = most.max(f64::from(weight).abs());
+        }
+        let s_in = f64::from(input.scale);
+        // A channel with hardly any weight gets a scale at which its bias still fits well.
+        let scale = |channel: usize| (largest[channel] / 127.0).max(bias(channel).abs() / (s_in * 2f64.powi(24))).max(1e-12);
+        let scales: Vec<f64> = (0..outputs).map(scale).collect();
+        let quantized: Vec<i8> = kernel
+            .data
+            .iter()
+            .enumerate()
+            .map(|(index, &weight)| (f64::from(weight) / scales[channel_of(index)]).round().clamp(-127.0, 127.0) as i8)
+            .collect();
+        let mut channels = Vec::new();
+        for (channel, &scale) in scales.iter().enumerate() {
+            let factor = multiplier(s_in * scale / f64::from(output.scale))?;
+            let bias = (bias(channel) / (s_in * scale)).round() as i64;
+            let own = quantized.iter().enumerate().filter(|(index, _)| channel_of(*index) == channel).map(|(_, &w)| w);
+            overflow::check(own, bias, input.zero_point, factor.shift).with_context(|| format!("output channel {channel}"))?;
+            channels.push(Channel { bias: bias as i32, multiplier: factor.multiplier, shift: factor.shift });
+        }
+        Ok((self.program.push_data(&quantized), self.program.push_data(&channels)))
+    }
+
+    fn global_pool(&mut self, node: &Node) {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let image = &self.shapes[&node.inputs[0]];
+        let size = Pair([image[0], image[1]]);
+        let shape = vec![1, 1, 1, image[2] as u32];
+        let params = PoolParams { size: words(size), stride: [1, 1], pad: border([[0; 2]; 2]), clamp: Clamp::NONE };
+        let is_max = node.op == Op::GlobalMaxPool2d;
+        let op = if is_max { StepOp::MaxPool2d(params) } else { StepOp::AveragePool2d(params) };
+        let pooled = format!("{}_pool", node.name);
+        self.push(&pooled, shape, input, op, vec![x]);
+        let pooled = self.tensors[&pooled].0;
+        self.finish(node, &node.name, input, StepOp::Reshape, vec![pooled]);
+    }
+
+    fn binary(&mut self, node: &Node) -> Result<()> {
+        let [(a, qa), (b, qb)] = [0, 1].map(|index| self.tensors[&node.inputs[index]]);
+        let (name, output, clamp) = self.output(node);
+        let [sa, sb, so] = [qa, qb, output].map(|q| f64::from(q.scale));
+        let op = if node.op == Op::Add {
+            let twice = 2.0 * sa.max(sb);
+            StepOp::Add(AddParams {
+                left_shift: 20,
+                inputs: [multiplier(sa / twice)?, multiplier(sb / twice)?],
+                output: multiplier(twice / (2f64.powi(20) * so))?,
+                clamp,
+            })
+        } else {
+            StepOp::Mul(MulParams { scale: multiplier(sa * sb / so)?, rounding: Rounding::Double, clamp })
+        };
+        self.finish(node, &name, output, op, vec![a, b]);
+        Ok(())
+    }
+
+    /// Brings every input to the output's quantization, then puts them side by side.
+    fn concat(&mut self, node: &Node, axis: isize) -> Result<()> {
+        let output = self.calibrated(&node.name);
+        let mut inputs = Vec::new();
+        for (number, name) in node.inputs.iter().enumerate() {
+            let (x, input) = self.tensors[name];
+            if input == output {
+                inputs.push(x);
+                continue;
+            }
+            let table = self.program.push_data(&input.table(output, |x| x));
+            let requantized = format!("{}_input_{number}", node.name);
+            let op = StepOp::Lookup(LookupParams { function: Function::Requantize, table });
+            self.push(&requantized, self.shape(name), output, op, vec![x]);
+            inputs.push(self.tensors[&requantized].0);
+        }
+        let axis = 1 + resolve_axis(axis, self.shapes[&node.name].len())? as u32;
+        self.finish(node, &node.name, output, StepOp::Concat(ConcatParams { axis }), inputs);
+        Ok(())
+    }
+
+    fn softmax(&mut self, node: &Node, input: Quant) -> Result<()> {
+        let (x, _) = self.tensors[&node.inputs[0]];
+        // Differences in Q5.26, as the reference kernel takes them.
+        let scale = multiplier((f64::from(input.scale) * 2f64.powi(26)).min(2f64.powi(31) - 1.0))?;
+        ensure!(scale.shift >= 0, "its input's scale {} is too small", input.scale);
+        let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(scale.shift)).floor() as i32;
+        self.finish(node, &node.name, PROBABILITY, StepOp::Softmax(SoftmaxParams { scale, diff_min }), vec![x]);
+        Ok(())
+    }
+}
+
+fn batched(shape: &[usize]) -> Vec<u32> {
+    std::iter::once(1).chain(shape.iter().map(|&dim| dim as u32)).collect()
+}
+
+fn words(pair: Pair) -> [u32; 2] {
+    pair.0.map(|n| n as u32)
+}
+
+fn border([[top, bottom], [left, right]]: [[usize; 2]; 2]) -> Border {
+    let [top, bottom, left, right] = [top, bottom, left, right].map(|n| n as u32);
+    Border { top, bottom, left, right }
+}

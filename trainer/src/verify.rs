@@ -1,0 +1,114 @@
+//! Integers against floats: accuracy of a model file, signal to noise of every layer, and the inputs for it.
+
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use thumbnet::{Model, Observer, Session};
+
+use crate::compile::{Program, aligned};
+use crate::data::Dataset;
+use crate::graph::Tensor;
+use crate::model;
+use crate::nn::{Net, Params, Value, device};
+use crate::train::Evaluation;
+
+/// Raw inputs of a model for samples of a data set, back to back.
+///
+/// # Errors
+/// The model does not check, or does not take samples of this size.
+pub fn quantized_inputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<u8>> {
+    let copy = aligned(bytes);
+    let model = Model::new(bytemuck::cast_slice(&copy))?;
+    let expected = model.input(0).and_then(|tensor| tensor.elements()).unwrap_or(0) as usize;
+    ensure!(data.width() == expected, "samples have {} values, the model takes {expected}", data.width());
+    let map: Vec<(f32, f32)> = model.raw_map().take(expected).collect();
+    Ok(samples.iter().flat_map(|&index| quantize(data.sample(index), &map)).collect())
+}
+
+fn quantize(raw: &[f32], map: &[(f32, f32)]) -> Vec<u8> {
+    let value = |(&raw, &(gain, offset)): (&f32, &(f32, f32))| {
+        thumbnet::kernels::quantize::round_to_i8(raw * gain + offset).cast_unsigned()
+    };
+    raw.iter().zip(map).map(value).collect()
+}
+
+/// Inputs for a certificate: the first samples of a data set.
+///
+/// # Errors
+/// The program does not take samples of this size.
+pub fn golden_inputs(program: &Program, data: &Dataset, count: usize) -> Result<Vec<Vec<u8>>> {
+    let expected: usize = program.tensors[0].shape.iter().map(|&dim| dim as usize).product();
+    ensure!(data.width() == expected, "samples have {} values, the model takes {expected}", data.width());
+    let map = program.gain.iter().copied().zip(program.offset.iter().copied());
+    let map: Vec<(f32, f32)> = map.cycle().take(expected).collect();
+    Ok((0..count.min(data.len())).map(|index| quantize(data.sample(index), &map)).collect())
+}
+
+/// Judges a model file on a data set, by the runtime itself.
+///
+/// # Errors
+/// The model does not check or does not fit the data.
+pub fn integer_evaluation(bytes: &[u8], data: &Dataset) -> Result<Evaluation> {
+    let samples: Vec<usize> = (0..data.len()).collect();
+    let parts: Vec<Vec<f32>> = samples.par_chunks(64).map(|part| outputs(bytes, data, part)).collect::<Result<_>>()?;
+    Ok(Evaluation::of(&parts.concat(), data))
+}
+
+fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> {
+    let inputs = quantized_inputs(bytes, data, samples)?;
+    let copy = aligned(bytes);
+    let model = Model::new(bytemuck::cast_slice(&copy))?;
+    let output = model.output(0).context("the model has no output")?;
+    let found = output.elements().unwrap_or(0) as usize;
+    ensure!(found == data.target_width(), "the model answers {found} numbers, the data has {}", data.target_width());
+    let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
+    let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
+    let mut all = Vec::new();
+    for input in inputs.chunks_exact(data.width()) {
+        let answer = session.infer(bytemuck::cast_slice(input))?;
+        all.extend(answer.iter().map(|&q| output.scale * (i32::from(q) - output.zero_point) as f32));
+    }
+    Ok(all)
+}
+
+/// `10 · log10(Σ float² / Σ (float − int8)²)` of every layer that both have, over the first samples.
+///
+/// # Errors
+/// The model does not check or does not fit the data.
+pub fn signal_to_noise(float: &model::Model, bytes: &[u8], data: &Dataset, samples: usize) -> Result<Vec<(String, f64)>> {
+    let samples: Vec<usize> = (0..samples.min(data.len())).collect();
+    let net = Net::new(&float.graph)?;
+    let params = Params::from_weights(&float.graph, &float.weights, &device())?;
+    let numbers = samples.iter().flat_map(|&index| float.meta.preprocess.apply(data.sample(index))).collect();
+    let values = net.forward(&params, Value::new(numbers, samples.len(), &data.shape, &device()));
+    let copy = aligned(bytes);
+    let model = Model::new(bytemuck::cast_slice(&copy))?;
+    let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
+    let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
+    let mut taps = Taps(vec![Vec::new(); model.steps().count()]);
+    for input in quantized_inputs(bytes, data, &samples)?.chunks_exact(data.width()) {
+        session.input_bytes_mut(0)?.copy_from_slice(input);
+        session.run_observed(&mut taps);
+    }
+    let mut ratios = Vec::new();
+    for (number, tap) in taps.0.iter().enumerate() {
+        let index = model.first_result() as usize + number;
+        let (Some(tensor), Some(name)) = (model.tensors().get(index as u32), model.info().tensors.get(index)) else { continue };
+        let Some(value) = values.get(name).filter(|_| tensor.dtype == thumbnet::format::DType::I8) else { continue };
+        let Tensor { data: real, .. } = value.clone().numbers();
+        let integer = tap.iter().map(|&q| f64::from(tensor.scale) * f64::from(i32::from(q.cast_signed()) - tensor.zero_point));
+        let (signal, noise) = real.iter().zip(integer).fold((0.0, 0.0), |(signal, noise), (&real, integer)| {
+            (signal + f64::from(real).powi(2), noise + (f64::from(real) - integer).powi(2))
+        });
+        ratios.push((name.to_owned(), 10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()));
+    }
+    Ok(ratios)
+}
+
+/// Every step's output, one inference after the other.
+struct Taps(Vec<Vec<u8>>);
+
+impl Observer for Taps {
+    fn after(&mut self, step: usize, output: &[u8]) {
+        self.0[step].extend_from_slice(output);
+    }
+}

@@ -1,0 +1,68 @@
+//! The tasks.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::setup;
+use crate::shell::{command, finish, phase, root, run};
+
+/// Everything that must hold, cheapest first. All failures are reported, not only the first.
+pub fn test(full: bool) -> Result<()> {
+    phase("set-up", setup::all)?;
+    let mut failures = Vec::new();
+    let mut check = |name: &str, work: &dyn Fn() -> Result<()>| {
+        if let Err(error) = phase(name, work) {
+            failures.push(format!("{name}: {error:#}"));
+        }
+    };
+    check("format", &|| run("cargo", &["fmt", "--all", "--check"]));
+    check("lints", &|| run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]));
+    check("lints of the runtime's features", &|| {
+        run("cargo", &["clippy", "-p", "thumbnet", "--all-features", "--all-targets", "--locked", "--", "-D", "warnings"])
+    });
+    check("tests", &|| {
+        let mut tests = command("cargo", &["test", "--workspace", "--locked"]);
+        if full {
+            tests.env("THUMBNET_FULL", "1");
+        }
+        finish(tests)
+    });
+    check("documentation", &|| {
+        let mut doc = command("cargo", &["doc", "--workspace", "--no-deps", "--locked"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        finish(doc)
+    });
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{} of the checks failed:\n  {}", failures.len(), failures.join("\n  "))
+}
+
+/// From generated digits to the answer of every emulated core.
+pub fn demo() -> Result<()> {
+    phase("set-up", setup::all)?;
+    let out = root().join("target/demo");
+    let (run_dir, model) = (out.join("digits"), out.join("digits.tnet"));
+    let (run_dir, model) = (run_dir.to_string_lossy(), model.to_string_lossy());
+    phase("build", || run("cargo", &["build", "-p", "thumbnet-trainer"]))?;
+    phase("train", || thumbnet(&["train", "trainer/recipes/digits_demo.toml", "--out", &run_dir]))?;
+    phase("export", || thumbnet(&["export", &run_dir, "-o", &model]))?;
+    phase("inspect", || thumbnet(&["inspect", &model]))?;
+    phase("verify", || thumbnet(&["verify", &run_dir, "--model", &model]))
+}
+
+/// Instructions, memory and code of models on every emulated core.
+pub fn bench(models: &[PathBuf]) -> Result<()> {
+    phase("set-up", setup::all)?;
+    let demo = [root().join("target/demo/digits.tnet")];
+    let models = if models.is_empty() { &demo[..] } else { models };
+    for model in models {
+        thumbnet(&["bench", &model.to_string_lossy()])?;
+    }
+    Ok(())
+}
+
+fn thumbnet(args: &[&str]) -> Result<()> {
+    run("cargo", &[&["run", "--quiet", "-p", "thumbnet-trainer", "--bin", "thumbnet", "--"], args].concat())
+}
