@@ -52,7 +52,7 @@ pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>,
         .arg("-device")
         .arg(format!("loader,file=model.tnet,addr={:#x},force-raw=on", board.model_at))
         .arg("-semihosting-config")
-        .arg(format!("enable=on,target=native,arg=runner,arg={},arg=in,arg=out", model.len()))
+        .arg(format!("enable=on,target=native,arg=runner,arg={}", model.len()))
         .arg("-kernel")
         .arg(&elf);
     let text = output(qemu, board)?;

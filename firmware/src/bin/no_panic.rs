@@ -1,0 +1,38 @@
+//! The proof that nothing can panic: this links only if no panic path of checking and running a model survives
+//! optimization. It is built, not run.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use thumbnet::{Arena, Model, Session, self_test};
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        #[link_name = "\n\nERROR: a panic path survived in the runtime\n"]
+        safe fn undefined() -> !;
+    }
+    undefined()
+}
+
+static MODEL: &[u8] = thumbnet::include_model!(env!("THUMBNET_MODEL"));
+
+#[entry]
+fn main() -> ! {
+    let mut arena = Arena::<8192>::new();
+    let ok = check_and_run(core::hint::black_box(MODEL), &mut arena);
+    core::hint::black_box(ok);
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+fn check_and_run(bytes: &[u8], arena: &mut [u8]) -> Option<i8> {
+    let model = Model::new(bytes).ok()?;
+    let mut session = Session::new(&model, arena).ok()?;
+    self_test(&mut session).ok()?;
+    session.write_raw(&[0.5; 784]).ok()?;
+    session.run();
+    session.output(0).ok()?.first().copied()
+}

@@ -1,0 +1,6 @@
+//! What the binaries share: time, and the stack's high-water mark.
+
+#![no_std]
+
+pub mod meter;
+pub mod stack;
