@@ -74,7 +74,12 @@ fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> 
 ///
 /// # Errors
 /// The model does not check or does not fit the data.
-pub fn signal_to_noise(float: &model::Model, bytes: &[u8], data: &Dataset, samples: usize) -> Result<Vec<(String, f64)>> {
+pub fn signal_to_noise(
+    float: &model::Model,
+    bytes: &[u8],
+    data: &Dataset,
+    samples: usize,
+) -> Result<Vec<(String, f64)>> {
     let samples: Vec<usize> = (0..samples.min(data.len())).collect();
     let net = Net::new(&float.graph)?;
     let params = Params::from_weights(&float.graph, &float.weights, &device())?;
@@ -92,10 +97,13 @@ pub fn signal_to_noise(float: &model::Model, bytes: &[u8], data: &Dataset, sampl
     let mut ratios = Vec::new();
     for (number, tap) in taps.0.iter().enumerate() {
         let index = model.first_result() as usize + number;
-        let (Some(tensor), Some(name)) = (model.tensors().get(index as u32), model.info().tensors.get(index)) else { continue };
+        let (Some(tensor), Some(name)) = (model.tensors().get(index as u32), model.info().tensors.get(index)) else {
+            continue;
+        };
         let Some(value) = values.get(name).filter(|_| tensor.dtype == thumbnet::format::DType::I8) else { continue };
         let Tensor { data: real, .. } = value.clone().numbers();
-        let integer = tap.iter().map(|&q| f64::from(tensor.scale) * f64::from(i32::from(q.cast_signed()) - tensor.zero_point));
+        let integer =
+            tap.iter().map(|&q| f64::from(tensor.scale) * f64::from(i32::from(q.cast_signed()) - tensor.zero_point));
         let (signal, noise) = real.iter().zip(integer).fold((0.0, 0.0), |(signal, noise), (&real, integer)| {
             (signal + f64::from(real).powi(2), noise + (f64::from(real) - integer).powi(2))
         });

@@ -19,7 +19,10 @@ pub fn test(full: bool) -> Result<()> {
     check("format", &|| run("cargo", &["fmt", "--all", "--check"]));
     check("lints", &|| run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]));
     check("lints of the runtime's features", &|| {
-        run("cargo", &["clippy", "-p", "thumbnet", "--all-features", "--all-targets", "--locked", "--", "-D", "warnings"])
+        run(
+            "cargo",
+            &["clippy", "-p", "thumbnet", "--all-features", "--all-targets", "--locked", "--", "-D", "warnings"],
+        )
     });
     check("tests", &|| {
         let mut tests = command("cargo", &["test", "--workspace", "--locked"]);
@@ -33,10 +36,27 @@ pub fn test(full: bool) -> Result<()> {
         doc.env("RUSTDOCFLAGS", "-D warnings");
         finish(doc)
     });
+    for board in ["m0", "m3", "m4", "m33", "m55"] {
+        check(&format!("proof that nothing panics, {board}"), &|| firmware(board, &["build", "--bin", "no_panic"]));
+    }
+    check("lints of the firmware", &|| {
+        firmware("m4", &["clippy", "--features", "qemu", "--bins", "--lib", "--", "-D", "warnings"])
+    });
+    check("firmware of the nRF52840", &|| {
+        firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])
+    });
     if failures.is_empty() {
         return Ok(());
     }
     bail!("{} of the checks failed:\n  {}", failures.len(), failures.join("\n  "))
+}
+
+/// Runs cargo for a board, with its own flags and target folder.
+fn firmware(board: &str, args: &[&str]) -> Result<()> {
+    let config = format!("boards/{board}.toml");
+    let mut cargo = command("cargo", &["--config", &config, args[0], "--release", "--locked"]);
+    cargo.args(&args[1..]).current_dir(root().join("firmware"));
+    finish(cargo)
 }
 
 /// From generated digits to the answer of every emulated core.

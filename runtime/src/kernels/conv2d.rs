@@ -5,6 +5,8 @@
 //! and cannot overflow: the exporter proves it from the weights. Rounded twice in models of ours, as the TensorFlow Lite
 //! specification's reference kernel does; [`Conv2d::rounding`] says.
 
+use core::num::NonZeroUsize;
+
 use super::dot::{dot, dot_2x2};
 use super::window::taps;
 use super::{Channel, Conv2d, output_i8};
@@ -37,7 +39,7 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
         let (Some(a), Some(b)) = (pixels.next(), pixels.next()) else { return };
         gather(p, x, a, first);
         gather(p, x, b, second);
-        let (y0, y1) = pair.split_at_mut(outputs.min(pair.len()));
+        let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
         two_pixels(p, first, second, y0, y1);
     }
     let last = pairs.into_remainder();
@@ -48,7 +50,7 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
 }
 
 /// Copies the window of one output pixel, `kh · kw · channels` values, with zeros for padding.
-#[inline(always)]
+#[inline(never)]
 fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
     let [_, _, width, channels] = p.input;
     let taps_across = p.window.size[1];
@@ -81,14 +83,15 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 }
 
 /// Two pixels by two channels: four products for four loads.
-#[inline(always)]
+#[inline(never)]
 fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i8]) {
     let len = x0.len();
-    let pairs = p.weights.chunks_exact(len.saturating_mul(2).max(1));
+    let Some(two) = NonZeroUsize::new(len.saturating_mul(2)) else { return };
+    let pairs = p.weights.chunks_exact(two.get());
     let odd = pairs.remainder();
     let mut outputs = y0.iter_mut().zip(y1).zip(p.channels);
     for weights in pairs {
-        let (w0, w1) = weights.split_at(len.min(weights.len()));
+        let Some((w0, w1)) = weights.split_at_checked(len) else { return };
         let [a, b, c, d] = dot_2x2(w0, w1, x0, x1);
         if let Some(((y0, y1), channel)) = outputs.next() {
             (*y0, *y1) = (finish(p, channel, a), finish(p, channel, b));
@@ -102,6 +105,7 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
     }
 }
 
+#[inline(never)]
 fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
     for ((y, channel), w) in y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1))) {
         *y = finish(p, channel, dot(w, x));

@@ -24,7 +24,12 @@ pub fn bench(args: &Args) -> Result<()> {
     with_model(&args.model, |model| {
         let macs = model.info().macs.max(1);
         let input: Vec<u8> = (0..input_bytes(model)).map(|i| ((37 * i + 11) % 256) as u8 ^ 0x80).collect();
-        println!("{}: {} bytes of model, {macs} multiply-accumulates, arena {} bytes", model.info().name, bytes.len(), model.arena_len());
+        println!(
+            "{}: {} bytes of model, {macs} multiply-accumulates, arena {} bytes",
+            model.info().name,
+            bytes.len(),
+            model.arena_len()
+        );
         println!("core  instructions  per MAC     load  stack");
         for &target in args.on.iter().filter(|&&target| target != Target::Host) {
             match run(&bytes, &input, target) {
@@ -32,12 +37,20 @@ pub fn bench(args: &Args) -> Result<()> {
                 Ok((_, report)) => {
                     let count = report.instructions.map_or(0, |count| count.max);
                     let (load, stack) = (report.load_instructions.unwrap_or(0), report.stack.unwrap_or(0));
-                    println!("{:4}  {count:12}  {:7.2}  {load:7}  {stack:5}", target.to_string(), count as f64 / macs as f64);
+                    println!(
+                        "{:4}  {count:12}  {:7.2}  {load:7}  {stack:5}",
+                        target.to_string(),
+                        count as f64 / macs as f64
+                    );
                     for (number, step) in model.steps().enumerate().filter(|_| args.steps) {
                         let output = model.tensors().get(model.first_result() + number as u32);
                         let macs = output.map_or(0, |output| inspect::macs(model, &step, &output));
                         let count = report.steps[number].instructions.unwrap_or(0);
-                        let per_mac = if macs > 0 { format!("{:7.2} per MAC", count as f64 / macs as f64) } else { String::new() };
+                        let per_mac = if macs > 0 {
+                            format!("{:7.2} per MAC", count as f64 / macs as f64)
+                        } else {
+                            String::new()
+                        };
                         println!("      {count:12}  {:18}{per_mac}", step.op.name());
                     }
                 }

@@ -46,7 +46,9 @@ pub fn export(args: &Args) -> Result<()> {
             100.0 * integer,
             100.0 * (integer - float)
         ),
-        _ => println!("mean square error: float {:.6}, int8 {:.6}", float.mean_squared_error, integer.mean_squared_error),
+        _ => {
+            println!("mean square error: float {:.6}, int8 {:.6}", float.mean_squared_error, integer.mean_squared_error)
+        }
     }
     println!(
         "{}: {} bytes, peak RAM {} bytes (no plan needs less than {}), {} multiply-accumulates, {} golden cases",

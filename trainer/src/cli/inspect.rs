@@ -26,11 +26,18 @@ pub fn inspect(args: &Args) -> Result<()> {
 fn summary(model: &Model<'_>) {
     let info = model.info();
     println!("{} (by {}), {} bytes", info.name, info.producer, model.bytes().len());
-    println!("peak RAM {} bytes, {} multiply-accumulates, {} golden cases", model.arena_len(), info.macs, model.golden_cases().count());
+    println!(
+        "peak RAM {} bytes, {} multiply-accumulates, {} golden cases",
+        model.arena_len(),
+        info.macs,
+        model.golden_cases().count()
+    );
     if !info.labels.is_empty() {
         println!("classes: {}", info.labels.iter().collect::<Vec<_>>().join(", "));
     }
-    let ends = (0..model.input_count()).map(|i| ("input", model.input(i))).chain((0..model.output_count()).map(|i| ("output", model.output(i))));
+    let ends = (0..model.input_count())
+        .map(|i| ("input", model.input(i)))
+        .chain((0..model.output_count()).map(|i| ("output", model.output(i))));
     for (which, tensor) in ends {
         if let Some(t) = tensor {
             println!("{which}: {:?} {:?}, scale {}, zero point {}", t.dtype, t.shape(), t.scale, t.zero_point);
@@ -39,7 +46,9 @@ fn summary(model: &Model<'_>) {
 }
 
 fn steps(model: &Model<'_>) {
-    println!("\nstep  operator           output                          shape              macs       flash  scratch at");
+    println!(
+        "\nstep  operator           output                          shape              macs       flash  scratch at"
+    );
     for (number, step) in model.steps().enumerate() {
         let index = model.first_result() as usize + number;
         let Some(output) = model.tensors().get(index as u32) else { continue };
@@ -74,7 +83,9 @@ pub fn macs(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
     match &step.op {
         Op::Conv2d(p) => elements * taps(p.size) * u64::from(input.dims[3]),
         Op::DepthwiseConv2d(p) => elements * taps(p.size),
-        Op::FullyConnected(_) => u64::from(input.elements().unwrap_or(0)) * u64::from(*output.shape().last().unwrap_or(&1)),
+        Op::FullyConnected(_) => {
+            u64::from(input.elements().unwrap_or(0)) * u64::from(*output.shape().last().unwrap_or(&1))
+        }
         _ => 0,
     }
 }

@@ -69,7 +69,10 @@ impl Trained {
     fn load(folder: &Path, data: Option<&Path>) -> Result<Self> {
         let run = RunDir(folder.to_owned());
         let recipe = Recipe::load(&run.recipe()).with_context(|| {
-            format!("{} is not the folder of a finished run: train one with `thumbnet train RECIPE --out DIR`", folder.display())
+            format!(
+                "{} is not the folder of a finished run: train one with `thumbnet train RECIPE --out DIR`",
+                folder.display()
+            )
         })?;
         let model = Model::load(&run.model())?;
         let source = data.map_or_else(|| recipe.data.clone(), |path| recipe.data.clone().at(path));

@@ -31,8 +31,15 @@ pub fn verify(args: &Args) -> Result<()> {
     let trained = Trained::load(&args.run, args.data.as_deref())?;
     let bytes = read(&args.model.clone().unwrap_or_else(|| default_model(&args.run)))?;
     let test = &trained.data.test;
-    if let (Some(float), Some(integer)) = (evaluate(&trained.model, test)?.accuracy(), integer_evaluation(&bytes, test)?.accuracy()) {
-        println!("accuracy on {} test samples: float {:.2} %, int8 {:.2} %", test.len(), 100.0 * float, 100.0 * integer);
+    if let (Some(float), Some(integer)) =
+        (evaluate(&trained.model, test)?.accuracy(), integer_evaluation(&bytes, test)?.accuracy())
+    {
+        println!(
+            "accuracy on {} test samples: float {:.2} %, int8 {:.2} %",
+            test.len(),
+            100.0 * float,
+            100.0 * integer
+        );
     }
     let samples: Vec<usize> = (0..args.samples.clamp(1, test.len())).collect();
     let inputs = quantized_inputs(&bytes, test, &samples)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{
-    AddParams, Border, ConcatParams, ConvParams, DType, Function, FullyConnectedParams, LookupParams, MulParams,
+    AddParams, Border, ConcatParams, ConvParams, DType, FullyConnectedParams, Function, LookupParams, MulParams,
     Op as StepOp, PadParams, PoolParams, SoftmaxParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout};
@@ -31,7 +31,9 @@ pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> R
     lowering.inputs();
     for node in &model.graph.nodes {
         if !lowering.tensors.contains_key(&node.name) {
-            lowering.node(node).with_context(|| format!("layer \"{}\" ({}) cannot be quantized", node.name, node.op.name()))?;
+            lowering
+                .node(node)
+                .with_context(|| format!("layer \"{}\" ({}) cannot be quantized", node.name, node.op.name()))?;
         }
     }
     let Lowering { mut program, tensors, .. } = lowering;
@@ -65,7 +67,8 @@ impl Lowering<'_> {
         let quant = Quant::of_range(ends);
         let (scale, zero_point) = (f64::from(quant.scale), f64::from(quant.zero_point));
         self.program.gain = map.gain.iter().map(|&gain| (f64::from(gain) / scale) as f32).collect();
-        self.program.offset = map.offset.iter().map(|&offset| (f64::from(offset) / scale + zero_point) as f32).collect();
+        self.program.offset =
+            map.offset.iter().map(|&offset| (f64::from(offset) / scale + zero_point) as f32).collect();
         // An 8-bit image maps byte to byte: drop what rounding the zero point left over, half a gray level at most.
         if let ([gain], [offset]) = (self.program.gain.as_mut_slice(), self.program.offset.as_mut_slice())
             && (*gain - 1.0).abs() < 1e-4
@@ -143,7 +146,8 @@ impl Lowering<'_> {
                 let stride = stride.unwrap_or(*size);
                 let image = self.shapes[&node.inputs[0]].clone();
                 let pad = [0, 1].map(|axis| padding.along(axis, image[axis], size.0[axis], stride.0[axis]));
-                let params = PoolParams { size: words(*size), stride: words(stride), pad: border(pad), clamp: Clamp::NONE };
+                let params =
+                    PoolParams { size: words(*size), stride: words(stride), pad: border(pad), clamp: Clamp::NONE };
                 let is_max = matches!(node.op, Op::MaxPool2d { .. });
                 let op = if is_max { StepOp::MaxPool2d(params) } else { StepOp::AveragePool2d(params) };
                 self.finish(node, &node.name, input, op, vec![x]);
@@ -196,7 +200,14 @@ impl Lowering<'_> {
         self.finish(node, &node.name, output, StepOp::Lookup(LookupParams { function, table }), vec![x]);
     }
 
-    fn convolution(&mut self, node: &Node, size: Pair, stride: Pair, dilation: Pair, pad: [[usize; 2]; 2]) -> Result<()> {
+    fn convolution(
+        &mut self,
+        node: &Node,
+        size: Pair,
+        stride: Pair,
+        dilation: Pair,
+        pad: [[usize; 2]; 2],
+    ) -> Result<()> {
         let (x, input) = self.tensors[&node.inputs[0]];
         let (name, output, clamp) = self.output(node);
         let is_depthwise = matches!(node.op, Op::DepthwiseConv2d { .. });
@@ -243,7 +254,8 @@ impl Lowering<'_> {
         }
         let s_in = f64::from(input.scale);
         // A channel with hardly any weight gets a scale at which its bias still fits well.
-        let scale = |channel: usize| (largest[channel] / 127.0).max(bias(channel).abs() / (s_in * 2f64.powi(24))).max(1e-12);
+        let scale =
+            |channel: usize| (largest[channel] / 127.0).max(bias(channel).abs() / (s_in * 2f64.powi(24))).max(1e-12);
         let scales: Vec<f64> = (0..outputs).map(scale).collect();
         let quantized: Vec<i8> = kernel
             .data
@@ -256,7 +268,8 @@ impl Lowering<'_> {
             let factor = multiplier(s_in * scale / f64::from(output.scale))?;
             let bias = (bias(channel) / (s_in * scale)).round() as i64;
             let own = quantized.iter().enumerate().filter(|(index, _)| channel_of(*index) == channel).map(|(_, &w)| w);
-            overflow::check(own, bias, input.zero_point, factor.shift).with_context(|| format!("output channel {channel}"))?;
+            overflow::check(own, bias, input.zero_point, factor.shift)
+                .with_context(|| format!("output channel {channel}"))?;
             channels.push(Channel { bias: bias as i32, multiplier: factor.multiplier, shift: factor.shift });
         }
         Ok((self.program.push_data(&quantized), self.program.push_data(&channels)))

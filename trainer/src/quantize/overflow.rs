@@ -11,7 +11,10 @@ pub(super) fn check(weights: impl Iterator<Item = i8>, bias: i64, zero_point: i3
     let most = i64::from((127 - zero_point).max(zero_point + 128));
     let bound = (bias.saturating_abs().saturating_add(sum * most)).saturating_mul(1 << shift.max(0));
     let limit = (1 << 30) - 1;
-    ensure!(bound <= limit, "its accumulator could reach {bound}, at most {limit} is possible: make the layer narrower, or train with l2");
+    ensure!(
+        bound <= limit,
+        "its accumulator could reach {bound}, at most {limit} is possible: make the layer narrower, or train with l2"
+    );
     Ok(())
 }
 

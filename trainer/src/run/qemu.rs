@@ -80,7 +80,8 @@ fn output(mut qemu: Command, board: Board) -> Result<String> {
         format!("cannot start {QEMU}: install it (Debian: apt-get install {QEMU}; Fedora: dnf install {QEMU}; macOS: brew install qemu)")
     })?;
     let mut child = KillOnDrop(child);
-    let status = child.0.wait_timeout(TIMEOUT)?.with_context(|| format!("{} did not end in {TIMEOUT:?}", board.machine))?;
+    let status =
+        child.0.wait_timeout(TIMEOUT)?.with_context(|| format!("{} did not end in {TIMEOUT:?}", board.machine))?;
     let read = |stream: Option<&mut dyn Read>| {
         let mut text = String::new();
         stream.map(|stream| stream.read_to_string(&mut text)).transpose().map(|_| text)

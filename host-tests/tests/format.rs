@@ -1,0 +1,130 @@
+//! Any bytes in: a model or a clear error, never a panic.
+
+use proptest::prelude::*;
+use thumbnet::format::{Function, LookupParams, Op};
+use thumbnet::{FormatError, Model, Session};
+use thumbnet_host_tests::{recipe, suite};
+use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, aligned, compile};
+
+/// A model of one lookup: small enough to try every cut and every flip.
+fn smallest() -> Vec<u8> {
+    let tensor = |name: &str| TensorDesc {
+        name: name.into(),
+        dtype: thumbnet::format::DType::I8,
+        shape: vec![1, 5],
+        scale: 0.5,
+        zero_point: 3,
+        constant: None,
+    };
+    let table: [i8; 256] = std::array::from_fn(|entry| entry as u8 as i8);
+    let mut program = Program {
+        name: "smallest".into(),
+        tensors: vec![tensor("x"), tensor("y")],
+        inputs: 1,
+        outputs: vec![1],
+        gain: vec![1.0],
+        offset: vec![0.0],
+        ..Program::default()
+    };
+    let table = program.push_data(&table);
+    let op = Op::Lookup(LookupParams { function: Function::Other, table });
+    program.steps.push(StepDesc { op, inputs: vec![0] });
+    compile(&program, &[vec![1, 2, 3, 4, 5]]).unwrap().bytes
+}
+
+fn check(bytes: &[u8]) -> Result<(), FormatError> {
+    Model::new(&bytemuck::cast_slice(&aligned(bytes))[..bytes.len()]).map(drop)
+}
+
+/// The checksum made right again, so that what lies behind it is checked.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = thumbnet::digest(0, &bytes[16..]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_cut_at_any_length_is_an_error() {
+    let bytes = smallest();
+    check(&bytes).unwrap();
+    for len in 0..bytes.len() {
+        let error = check(&bytes[..len]).unwrap_err();
+        assert!(matches!(error, FormatError::TooShort { .. } | FormatError::Length { .. }), "{len}: {error}");
+        assert!(error.to_string().len() > 20);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    let bytes = smallest();
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(check(&flipped).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn another_version_and_another_file_say_so() {
+    let mut bytes = smallest();
+    bytes[4] = 9;
+    assert_eq!(check(&bytes), Err(FormatError::Version { found: 9 }));
+    assert!(check(&bytes).unwrap_err().to_string().contains("version 9"));
+    assert!(matches!(check(&[b'x'; 96]), Err(FormatError::Magic { .. })));
+    let copy = aligned(&smallest());
+    let bytes: &[u8] = bytemuck::cast_slice(&copy);
+    assert!(matches!(Model::new(&bytes[1..]), Err(FormatError::Misaligned)));
+}
+
+#[test]
+fn every_flipped_bit_behind_a_right_checksum_is_an_error_or_runs() {
+    let bytes = smallest();
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        run_if_valid(&sealed(flipped));
+    }
+}
+
+/// Runs what the check accepts, in an arena of just the size it states: a slice out of range would fail an assertion.
+fn run_if_valid(bytes: &[u8]) {
+    let copy = aligned(bytes);
+    let Ok(model) = Model::new(&bytemuck::cast_slice(&copy)[..bytes.len()]) else { return };
+    if model.arena_len() > 1 << 20 {
+        return;
+    }
+    let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
+    let arena = &mut bytemuck::cast_slice_mut(&mut arena)[..model.arena_len()];
+    if let Ok(mut session) = Session::new(&model, arena) {
+        session.run();
+    }
+}
+
+#[test]
+fn mutations_of_a_real_model_are_errors_or_run() {
+    let mut recipe = recipe("digits_resnet.toml").unwrap();
+    recipe.train.epochs = 1;
+    let recipe = with_samples(recipe, 200);
+    let bytes = suite(&recipe).unwrap().compiled.bytes;
+    check(&bytes).unwrap();
+    let places = 16..bytes.len();
+    let config = ProptestConfig::with_cases(3000);
+    let changes = prop::collection::vec((places, any::<u8>()), 1..4);
+    proptest!(config, |(changes in changes)| {
+        let mut mutated = bytes.clone();
+        changes.iter().for_each(|&(at, value)| mutated[at] = value);
+        run_if_valid(&sealed(mutated));
+    });
+    // The tables in front are where a change is most likely to be dangerous.
+    let config = ProptestConfig::with_cases(3000);
+    proptest!(config, |(at in 16..2500usize, value in any::<u8>())| {
+        let mut mutated = bytes.clone();
+        mutated[at] = value;
+        run_if_valid(&sealed(mutated));
+    });
+}
+
+fn with_samples(mut recipe: thumbnet_trainer::recipe::Recipe, count: usize) -> thumbnet_trainer::recipe::Recipe {
+    recipe.data = thumbnet_trainer::data::Source::Digits { train: count, test: count };
+    recipe
+}
