@@ -41,7 +41,8 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     let info = model.info();
     let edge = last_dim(&model.input(0).ok_or(FormatError::Section("tensor"))?);
     let scalings = info.gain.len() / 4;
-    if info.gain.len() != info.offset.len() || info.gain.len() % 4 != 0 || (scalings != 1 && scalings != edge) {
+    if info.gain.len() != info.offset.len() || !info.gain.len().is_multiple_of(4) || (scalings != 1 && scalings != edge)
+    {
         return Err(FormatError::Info);
     }
     Ok(())

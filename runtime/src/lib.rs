@@ -25,10 +25,10 @@
 //! | feature | adds |
 //! |---|---|
 //! | `defmt` | `defmt::Format` for the public types |
-//! | `heapless` | [`top_k`](results::top_k): the best classes in a fixed-capacity list |
-//! | `libm` | [`results::softmax`] in f32, accurate to the last bits |
+//! | `heapless` | `results::top_k`: the best classes in a fixed-capacity list |
+//! | `libm` | `results::softmax` in f32, accurate to the last bits |
 //! | `micromath` | the same, approximate, smaller and faster |
-//! | `embedded-hal` | [`source`]: inputs read from sensors over `embedded-hal` 1.0 |
+//! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]
 #![forbid(unsafe_code)]

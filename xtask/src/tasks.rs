@@ -17,6 +17,11 @@ pub fn test(full: bool) -> Result<()> {
         }
     };
     check("format", &|| run("cargo", &["fmt", "--all", "--check"]));
+    check("format of the firmware", &|| {
+        let mut format = command("cargo", &["fmt", "--check"]);
+        format.current_dir(root().join("firmware"));
+        finish(format)
+    });
     check("lints", &|| run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]));
     check("lints of the runtime's features", &|| {
         run(
@@ -54,7 +59,9 @@ pub fn test(full: bool) -> Result<()> {
 /// Runs cargo for a board, with its own flags and target folder.
 fn firmware(board: &str, args: &[&str]) -> Result<()> {
     let config = format!("boards/{board}.toml");
-    let mut cargo = command("cargo", &["--config", &config, args[0], "--release", "--locked"]);
+    let mut cargo = command("cargo", &[args[0], "--config", &config, "--release", "--locked"]);
+    // Before any `--`; a CARGO_TARGET_DIR of the caller would replace the one in the board's file.
+    cargo.arg("--target-dir").arg(root().join("target/firmware").join(board));
     cargo.args(&args[1..]).current_dir(root().join("firmware"));
     finish(cargo)
 }

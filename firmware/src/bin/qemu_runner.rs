@@ -60,7 +60,7 @@ fn run() -> Option<()> {
     // SAFETY: the host's loader has put `len` bytes there, behind all that the linker places, and nothing writes to them.
     let bytes = unsafe { core::slice::from_raw_parts(MODEL_AT as *const u8, len) };
     // SAFETY: `run` is called once, and this is the only reference to the static.
-    let memory = unsafe { &mut *(&raw mut MEMORY) };
+    let memory = unsafe { (&raw mut MEMORY).as_mut() }?;
     let start = meter::now();
     let model = match Model::new(bytes) {
         Ok(model) => model,

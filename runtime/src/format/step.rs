@@ -20,7 +20,7 @@ impl Encode for Rounding {
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        match words.next()? {
+        match words.word()? {
             0 => Some(Self::Single),
             1 => Some(Self::Double),
             _ => None,
@@ -36,7 +36,7 @@ impl Encode for Layout {
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        (words.next()? == 0).then_some(Self::Plain)
+        (words.word()? == 0).then_some(Self::Plain)
     }
 }
 
@@ -47,7 +47,7 @@ impl Encode for Clamp {
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        let [min, max, 0, 0] = words.next()?.to_le_bytes() else { return None };
+        let [min, max, 0, 0] = words.word()?.to_le_bytes() else { return None };
         Some(Self { min: min.cast_signed(), max: max.cast_signed() })
     }
 }
@@ -60,12 +60,6 @@ impl Encode for Scale {
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
         Some(Self { multiplier: i32::read(words)?, shift: i32::read(words)? })
-    }
-}
-
-impl Default for Scale {
-    fn default() -> Self {
-        Self { multiplier: 0, shift: 0 }
     }
 }
 
@@ -321,9 +315,9 @@ impl<'m> Step<'m> {
     /// Reads the next record.
     #[inline(always)]
     pub fn read(words: &mut Words<'m>) -> Option<Self> {
-        let head = words.next()?;
+        let head = words.word()?;
         let mut record = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
-        let scratch = record.next()?;
+        let scratch = record.word()?;
         let inputs = record.take((head >> 8 & 0xff) as usize)?;
         let op = Op::read(head & 0xff, &mut record)?;
         record.is_empty().then_some(Self { op, inputs, scratch })

@@ -104,7 +104,7 @@ impl Encode for Tensor {
 
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        let packed = words.next()?;
+        let packed = words.word()?;
         if packed >> 24 != 0 {
             return None;
         }
@@ -112,9 +112,9 @@ impl Encode for Tensor {
             dtype: DType::from_code(packed & 0xff)?,
             place: Place::from_code(packed >> 8 & 0xff)?,
             rank: (packed >> 16) as u8,
-            offset: words.next()?,
-            last_use: words.next()?,
-            scale: f32::from_bits(words.next()?),
+            offset: words.word()?,
+            last_use: words.word()?,
+            scale: f32::from_bits(words.word()?),
             zero_point: i32::read(words)?,
             dims: <[u32; MAX_RANK]>::read(words)?,
         })

@@ -13,7 +13,7 @@ impl<'m> Words<'m> {
 
     /// The next word.
     #[inline(always)]
-    pub fn next(&mut self) -> Option<u32> {
+    pub fn word(&mut self) -> Option<u32> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
@@ -48,7 +48,7 @@ impl Encode for u32 {
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        words.next()
+        words.word()
     }
 }
 
@@ -58,7 +58,7 @@ impl Encode for i32 {
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        words.next().map(u32::cast_signed)
+        words.word().map(u32::cast_signed)
     }
 }
 
@@ -127,7 +127,7 @@ macro_rules! code {
             }
             #[inline(always)]
             fn read(words: &mut $crate::format::Words<'_>) -> Option<Self> {
-                Self::from_code(words.next()?)
+                Self::from_code(words.word()?)
             }
         }
     };

@@ -149,7 +149,7 @@ pub struct Pool {
 }
 
 /// `multiplier · 2^(shift − 31)` as a real factor; see [`crate::fixed`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scale {
     /// In [2^30, 2^31), or 0.

@@ -53,7 +53,11 @@ impl Dataset {
     /// Says how many there are of each, or which label is out of range.
     pub fn checked(self) -> Result<Self> {
         let (inputs, width) = (self.len(), self.width());
-        ensure!(width > 0 && self.inputs.len() % width == 0, "inputs do not fill samples of shape {:?}", self.shape);
+        ensure!(
+            width > 0 && self.inputs.len().is_multiple_of(width),
+            "inputs do not fill samples of shape {:?}",
+            self.shape
+        );
         ensure!(inputs > 0, "the data set is empty");
         let targets = match &self.targets {
             Targets::Classes(labels) => {

@@ -130,13 +130,15 @@ pub(super) fn build(board: &str) -> Result<PathBuf> {
     let config = format!("boards/{board}.toml");
     cargo.current_dir(&folder).args(["--config", &config, "build", "--release", "--locked", "--quiet"]);
     cargo.args(["--bin", "qemu_runner", "--features", "qemu"]);
+    // Said here, because a CARGO_TARGET_DIR of the caller would replace the one in the board's file.
+    let target = folder.join(format!("../target/firmware/{board}"));
+    cargo.arg("--target-dir").arg(&target);
     let output = cargo.output().context("cannot start cargo, which builds the firmware")?;
     ensure!(
         output.status.success(),
         "the firmware for {board} does not build; is the target installed (cargo xtask setup)?\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let target = folder.join(format!("../target/firmware/{board}"));
     let mut elfs = fs::read_dir(&target)?.filter_map(|entry| Some(entry.ok()?.path().join("release/qemu_runner")));
     elfs.find(|elf| elf.is_file()).with_context(|| format!("cargo built no runner below {}", target.display()))
 }
