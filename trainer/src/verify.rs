@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::graph::Tensor;
 use crate::model;
 use crate::nn::{Net, Params, Value, device};
+use crate::quantize::fold;
 use crate::train::Evaluation;
 
 /// Raw inputs of a model for samples of a data set, back to back.
@@ -81,6 +82,8 @@ pub fn signal_to_noise(
     samples: usize,
 ) -> Result<Vec<(String, f64)>> {
     let samples: Vec<usize> = (0..samples.min(data.len())).collect();
+    // Layers are compared as they are on the chip, with normalizations folded in.
+    let float = fold(float)?;
     let net = Net::new(&float.graph)?;
     let params = Params::from_weights(&float.graph, &float.weights, &device())?;
     let numbers = samples.iter().flat_map(|&index| float.meta.preprocess.apply(data.sample(index))).collect();

@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 use crate::graph::{Graph, Node, Op, Padding, Pair, Tensor, Weights};
 use crate::model::Model;
 
-/// The same function with fewer nodes.
-pub(super) fn fold(model: &Model) -> Result<Model> {
+/// The same function with fewer nodes. A layer that took a normalization in keeps its name and computes both.
+///
+/// # Errors
+/// A weight is missing, or the graph is not consistent.
+pub fn fold(model: &Model) -> Result<Model> {
     let mut model = model.clone();
     while let Some(at) = model.graph.nodes.iter().position(|node| matches!(node.op, Op::Dropout { .. })) {
         remove(&mut model.graph, at);

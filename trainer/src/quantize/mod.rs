@@ -10,6 +10,8 @@ mod overflow;
 mod scale;
 
 use anyhow::Result;
+
+pub use fold::fold;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

@@ -67,6 +67,14 @@ pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Repo
     }
 }
 
+/// Bytes of code and constants that the runtime with all operators takes in flash; `None` on the host.
+///
+/// # Errors
+/// The firmware does not build.
+pub fn code_len(target: Target) -> Result<Option<u64>> {
+    target.board().map(|board| qemu::code_len(board.name)).transpose()
+}
+
 /// Bytes of all inputs of one inference.
 #[must_use]
 pub fn input_bytes(model: &Model<'_>) -> usize {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use object::{Object, ObjectSection};
 use serde::Deserialize;
 use wait_timeout::ChildExt;
 
@@ -120,25 +121,39 @@ pub fn firmware() -> Result<PathBuf> {
 }
 
 /// Builds the runner for a board, which takes no time where it is built already.
-pub(super) fn build(board: &str) -> Result<PathBuf> {
+fn build(board: &str) -> Result<PathBuf> {
+    build_bin(board, "qemu_runner", &["--features", "qemu"])
+}
+
+/// Bytes of code and constants that the runtime with all its operators takes in flash: what the firmware `no_panic`, which
+/// does nothing but check and run a model, places there beside its model and its vector table.
+pub(super) fn code_len(board: &str) -> Result<u64> {
+    let elf = build_bin(board, "no_panic", &[])?;
+    let bytes = fs::read(&elf)?;
+    let file = object::File::parse(bytes.as_slice())?;
+    let sections = file.sections().filter(|section| matches!(section.name(), Ok(".text" | ".rodata" | ".data")));
+    let model = fs::metadata(firmware()?.join("models/digits.tnet"))?.len();
+    Ok(sections.map(|section| section.size()).sum::<u64>().saturating_sub(model))
+}
+
+fn build_bin(board: &str, bin: &str, features: &[&str]) -> Result<PathBuf> {
     let folder = firmware()?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Flags and toolchain of an outer cargo are for the host.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN"] {
+    // Flags and toolchain of an outer cargo are for the host, its model for another firmware.
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN", "THUMBNET_MODEL"] {
         cargo.env_remove(name);
     }
     let config = format!("boards/{board}.toml");
     cargo.current_dir(&folder).args(["--config", &config, "build", "--release", "--locked", "--quiet"]);
-    cargo.args(["--bin", "qemu_runner", "--features", "qemu"]);
     // Said here, because a CARGO_TARGET_DIR of the caller would replace the one in the board's file.
     let target = folder.join(format!("../target/firmware/{board}"));
-    cargo.arg("--target-dir").arg(&target);
+    cargo.arg("--target-dir").arg(&target).args(["--bin", bin]).args(features);
     let output = cargo.output().context("cannot start cargo, which builds the firmware")?;
     ensure!(
         output.status.success(),
         "the firmware for {board} does not build; is the target installed (cargo xtask setup)?\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut elfs = fs::read_dir(&target)?.filter_map(|entry| Some(entry.ok()?.path().join("release/qemu_runner")));
-    elfs.find(|elf| elf.is_file()).with_context(|| format!("cargo built no runner below {}", target.display()))
+    let mut elfs = fs::read_dir(&target)?.filter_map(|entry| Some(entry.ok()?.path().join("release").join(bin)));
+    elfs.find(|elf| elf.is_file()).with_context(|| format!("cargo built no {bin} below {}", target.display()))
 }
