@@ -32,6 +32,17 @@ fn smallest() -> Vec<u8> {
     compile(&program, &[vec![1, 2, 3, 4, 5]]).unwrap().bytes
 }
 
+/// The exporter still writes version 1 as it did: a change of these bytes is a change of the format, and belongs into
+/// FORMAT.md and the changelog. `THUMBNET_BLESS=1` writes them anew.
+#[test]
+fn the_smallest_model_has_its_golden_bytes() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/tests/golden/smallest_v1.tnet");
+    if std::env::var_os("THUMBNET_BLESS").is_some() {
+        std::fs::write(&path, smallest()).unwrap();
+    }
+    assert_eq!(smallest(), std::fs::read(&path).unwrap());
+}
+
 fn check(bytes: &[u8]) -> Result<(), FormatError> {
     Model::new(&bytemuck::cast_slice(&aligned(bytes))[..bytes.len()]).map(drop)
 }

@@ -36,6 +36,11 @@ pub fn test(full: bool) -> Result<()> {
         }
         finish(tests)
     });
+    for (test, features) in [("edges", "embedded-hal,heapless,libm"), ("approximate", "micromath")] {
+        check(&format!("tests of the runtime's features {features}"), &|| {
+            run("cargo", &["test", "-p", "thumbnet", "--features", features, "--test", test, "--locked"])
+        });
+    }
     check("documentation", &|| {
         let mut doc = command("cargo", &["doc", "--workspace", "--no-deps", "--locked"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");

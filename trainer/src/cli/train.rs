@@ -28,6 +28,9 @@ pub struct Args {
     /// Go on after the last checkpoint in the folder.
     #[arg(long)]
     resume: bool,
+    /// Stop after this epoch; --resume goes on.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    stop_after: Option<u64>,
     /// Say nothing but the result.
     #[arg(long)]
     quiet: bool,
@@ -41,7 +44,13 @@ pub fn train(args: &Args) -> Result<()> {
     }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
     let data = recipe.data.load(recipe.seed)?;
-    let options = Options { out: out.clone(), resume: args.resume, epochs: args.epochs, quiet: args.quiet };
+    let options = Options {
+        out: out.clone(),
+        resume: args.resume,
+        epochs: args.epochs,
+        stop_after: args.stop_after.map(|epoch| epoch as usize),
+        quiet: args.quiet,
+    };
     let (_, report) = run(&recipe, &data, &options)?;
     println!("{}", report.test);
     println!("{} parameters, trained in {:.0} s, written to {}", report.parameters, report.seconds, out.display());

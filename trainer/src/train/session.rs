@@ -31,6 +31,8 @@ pub struct Options {
     pub resume: bool,
     /// Replaces the recipe's number of epochs.
     pub epochs: Option<usize>,
+    /// Stops after this epoch as an interruption would; resuming goes on.
+    pub stop_after: Option<usize>,
     /// Says nothing.
     pub quiet: bool,
 }
@@ -167,7 +169,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn run(&mut self) -> Result<()> {
-        while self.checkpoint.epochs.len() < self.recipe.train.epochs && !self.is_out_of_patience() {
+        let last = self.options.stop_after.unwrap_or(usize::MAX).min(self.recipe.train.epochs);
+        while self.checkpoint.epochs.len() < last && !self.is_out_of_patience() {
             let number = self.checkpoint.epochs.len() + 1;
             let epoch = self.epoch(number)?;
             self.progress.end(&epoch);
