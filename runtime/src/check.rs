@@ -275,6 +275,7 @@ fn memory(
     let is_inside = scratch.end().is_some_and(|end| end <= model.arena_len()) && step.scratch.is_multiple_of(4);
     check(scratch_len == 0 || is_inside, StepProblem::Scratch)?;
     check(!scratch.overlaps(output_span), StepProblem::Scratch)?;
+    let mut overwritten = 0;
     for other in 0..model.first_result().saturating_add(number) {
         let tensor = model.tensors().get(other).ok_or(StepProblem::Record)?;
         if tensor.place != Place::Arena || tensor.last_use < number {
@@ -282,10 +283,13 @@ fn memory(
         }
         let span = span_of(&tensor);
         check(!scratch.overlaps(span), StepProblem::Scratch)?;
-        let is_free = !output_span.overlaps(span) || overwrites(step, number, other, &tensor, output);
-        check(is_free, StepProblem::Overlap)?;
+        if output_span.overlaps(span) {
+            check(overwrites(step, number, other, &tensor, output), StepProblem::Overlap)?;
+            overwritten += 1;
+        }
     }
-    Ok(())
+    // Two operands in the same place could not be read while the output is written.
+    check(overwritten <= 1, StepProblem::Overlap)
 }
 
 /// Whether the step may write its output over this live tensor: an input in the same place that nobody reads later.

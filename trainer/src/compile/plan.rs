@@ -103,11 +103,14 @@ fn share(program: &Program, records: &[Tensor]) -> (Vec<Buffer>, Vec<usize>) {
         let step = index.checked_sub(first).map(|number| &program.steps[number]);
         let shared = step.and_then(|step| {
             step.inputs.iter().copied().find(|&input| {
-                let is_free = records[input].place == Place::Arena
-                    && may_overwrite(&step.op, &records[input], tensor)
-                    && step.inputs.iter().filter(|&&other| other == input).count() == 1;
-                // A reshape shares with a source that lives on; whatever overwrites must find the whole buffer dead.
-                is_free && (step.op == thumbnet::format::Op::Reshape || buffers[owner[input]].to == from)
+                let may = records[input].place == Place::Arena && may_overwrite(&step.op, &records[input], tensor);
+                let is_read_once = step.inputs.iter().filter(|&&other| other == input).count() == 1;
+                // Nothing else in the buffer may be alive, and what is overwritten must die here; a reshape overwrites
+                // nothing, so its source may live on.
+                let is_alone = (0..index)
+                    .all(|other| other == input || owner[other] != owner[input] || (last[other] as i64) < from);
+                let is_last = step.op == thumbnet::format::Op::Reshape || last[input] as i64 == from;
+                may && is_read_once && is_alone && is_last
             })
         });
         owner[index] = shared.map_or(buffers.len(), |input| owner[input]);

@@ -90,9 +90,12 @@ pub struct Loaded {
 }
 
 impl Source {
-    /// The same source at another path.
+    /// The same source at another path, where nothing is downloaded: who names a path has the files.
     #[must_use]
     pub fn at(mut self, new: &Path) -> Self {
+        if let Self::Idx { download, .. } = &mut self {
+            *download = false;
+        }
         match &mut self {
             Self::Digits { .. } => {}
             Self::Idx { path, .. } | Self::Folder { path, .. } | Self::Csv { path, .. } | Self::Npy { path, .. } => {
