@@ -60,8 +60,13 @@ fn damaged_models_and_wrong_inputs_are_refused_on_the_chip_as_here() {
     let bytes = demo().compiled.bytes;
     let mut damaged = bytes.clone();
     damaged[100] ^= 1;
-    let error = run(&damaged, &[0; 784], Target::M3).unwrap_err().to_string();
-    assert!(error.contains("checksum"), "{error}");
+    let mut other_version = bytes.clone();
+    other_version[4] += 1;
+    let cut = bytes[..bytes.len() - 16].to_vec();
+    for (file, reason) in [(damaged, "checksum"), (other_version, "version 2"), (cut, "cut off")] {
+        let error = run(&file, &[0; 784], Target::M3).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
     let error = run(&bytes, &[0; 783], Target::Host).unwrap_err().to_string();
     assert!(error.contains("783") && error.contains("784"), "{error}");
 }

@@ -38,6 +38,7 @@ impl core::error::Error for Mismatch {}
 
 /// One golden case of a model.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Case<'m> {
     /// Words of all inputs, each padded to a whole word.
     pub inputs: &'m [u32],

@@ -45,6 +45,8 @@ mod error;
 pub mod fixed;
 pub mod format;
 pub mod kernels;
+#[cfg(feature = "defmt")]
+mod log;
 mod model;
 pub mod plan;
 pub mod raw;

@@ -43,6 +43,7 @@ impl Session<'_> {
 /// Registers after the LIS2DH12 datasheet (ST, DocID025056): `CTRL_REG1` 0x20, `CTRL_REG4` 0x23, `STATUS_REG` 0x27, data
 /// from 0x28, where bit 7 of the register address makes it advance.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Lis2dh<I> {
     bus: I,
     address: u8,

@@ -74,21 +74,33 @@ fn firmware(board: &str, args: &[&str]) -> Result<()> {
 /// From generated digits to the answer of every emulated core.
 pub fn demo() -> Result<()> {
     phase("set-up", setup::all)?;
-    let out = root().join("target/demo");
-    let (run_dir, model) = (out.join("digits"), out.join("digits.tnet"));
-    let (run_dir, model) = (run_dir.to_string_lossy(), model.to_string_lossy());
-    phase("build", || run("cargo", &["build", "-p", "thumbnet-trainer"]))?;
-    phase("train", || thumbnet(&["train", "trainer/recipes/digits_demo.toml", "--out", &run_dir]))?;
-    phase("export", || thumbnet(&["export", &run_dir, "-o", &model]))?;
+    demo_model()?;
+    let [run_dir, model] = demo_paths().map(|path| path.to_string_lossy().into_owned());
     phase("inspect", || thumbnet(&["inspect", &model]))?;
     phase("verify", || thumbnet(&["verify", &run_dir, "--model", &model]))
+}
+
+/// Where the demo keeps what it trained, and the model made from it.
+fn demo_paths() -> [PathBuf; 2] {
+    ["digits", "digits.tnet"].map(|name| root().join("target/demo").join(name))
+}
+
+/// Trains and exports the demo's network.
+fn demo_model() -> Result<()> {
+    let [run_dir, model] = demo_paths().map(|path| path.to_string_lossy().into_owned());
+    phase("build", || run("cargo", &["build", "-p", "thumbnet-trainer"]))?;
+    phase("train", || thumbnet(&["train", "trainer/recipes/digits_demo.toml", "--out", &run_dir]))?;
+    phase("export", || thumbnet(&["export", &run_dir, "-o", &model]))
 }
 
 /// Instructions, memory and code of models on every emulated core.
 pub fn bench(models: &[PathBuf]) -> Result<()> {
     phase("set-up", setup::all)?;
-    let demo = [root().join("target/demo/digits.tnet")];
-    let models = if models.is_empty() { &demo[..] } else { models };
+    let [_, demo] = demo_paths();
+    if models.is_empty() && !demo.is_file() {
+        demo_model()?;
+    }
+    let models = if models.is_empty() { &[demo] } else { models };
     for model in models {
         thumbnet(&["bench", &model.to_string_lossy()])?;
     }

@@ -302,6 +302,7 @@ ops! {
 
 /// One step of a program.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Step<'m> {
     /// What it computes.
     pub op: Op,

@@ -27,6 +27,12 @@ impl<'m> Words<'m> {
         Some(taken)
     }
 
+    /// Number of words that are left.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether every word was read.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::fixed::{requantize, requantize_double};
 
 /// Which operand the output lies over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Operand {
     /// The first.
     A,
