@@ -6,6 +6,7 @@
 pub mod compile;
 pub mod data;
 pub mod graph;
+pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod nn;

@@ -1,10 +1,13 @@
 //! Integers against floats: accuracy of a model file, signal to noise of every layer, and the inputs for it.
 
 use anyhow::{Context, Result, ensure};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
+use thumbnet::format::DType;
 use thumbnet::{Model, Observer, Session};
 
-use crate::compile::{Program, aligned};
+use crate::compile::{Program, TensorDesc, aligned};
 use crate::data::Dataset;
 use crate::graph::Tensor;
 use crate::model;
@@ -42,6 +45,21 @@ pub fn golden_inputs(program: &Program, data: &Dataset, count: usize) -> Result<
     let map = program.gain.iter().copied().zip(program.offset.iter().copied());
     let map: Vec<(f32, f32)> = map.cycle().take(expected).collect();
     Ok((0..count.min(data.len())).map(|index| quantize(data.sample(index), &map)).collect())
+}
+
+/// Inputs for a certificate where there is no data: seeded noise over all of int8, or over −1..1.
+#[must_use]
+pub fn random_inputs(program: &Program, count: usize) -> Vec<Vec<u8>> {
+    let mut rng = StdRng::seed_from_u64(0);
+    let mut input = |tensor: &TensorDesc| -> Vec<u8> {
+        let elements = tensor.shape.iter().product::<u32>();
+        match tensor.dtype {
+            DType::I8 => (0..elements).map(|_| rng.random()).collect(),
+            DType::I32 => vec![0; 4 * elements as usize],
+            DType::F32 => (0..elements).flat_map(|_| rng.random_range(-1.0f32..1.0).to_le_bytes()).collect(),
+        }
+    };
+    (0..count).map(|_| program.tensors[..program.inputs].iter().flat_map(&mut input).collect()).collect()
 }
 
 /// Judges a model file on a data set, by the runtime itself.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod export;
+mod import;
 mod inspect;
 mod run;
 mod train;
@@ -34,6 +35,8 @@ enum Verb {
     /// Quantize a trained model and write a model file.
     #[command(alias = "quantize")]
     Export(export::Args),
+    /// Translate an int8 TensorFlow Lite model: the same bits, in a model file.
+    Import(import::Args),
     /// Show a model file: steps, shapes, memory map, multiply-accumulates, flash.
     Inspect(inspect::Args),
     /// Run a model file on raw inputs, here or on an emulated Cortex-M.
@@ -50,6 +53,7 @@ pub fn main() -> Result<()> {
         Verb::Train(args) => train::train(&args),
         Verb::Eval(args) => train::eval(&args),
         Verb::Export(args) => export::export(&args),
+        Verb::Import(args) => import::import(&args),
         Verb::Inspect(args) => inspect::inspect(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Verify(args) => verify::verify(&args),

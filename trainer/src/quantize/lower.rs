@@ -6,21 +6,19 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{
-    AddParams, Border, ConcatParams, ConvParams, DType, FullyConnectedParams, Function, LookupParams, MulParams,
-    Op as StepOp, PadParams, PoolParams, SoftmaxParams,
+    Border, ConcatParams, ConvParams, DType, FullyConnectedParams, Function, LookupParams, MulParams, Op as StepOp,
+    PadParams, PoolParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout};
 
 use super::calibrate::{Activations, range};
 use super::overflow;
-use super::scale::{Quant, multiplier};
+use super::scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
 use crate::compile::{Program, StepDesc, TensorDesc};
 use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, resolve_axis};
 use crate::model::Model;
 use crate::recipe::Calibration;
 
-/// Softmax and sigmoid: 0 to 255/256, as TensorFlow Lite fixes it.
-const PROBABILITY: Quant = Quant { scale: 1.0 / 256.0, zero_point: -128 };
 /// Tanh: −1 to 127/128.
 const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
 
@@ -294,13 +292,7 @@ impl Lowering<'_> {
         let (name, output, clamp) = self.output(node);
         let [sa, sb, so] = [qa, qb, output].map(|q| f64::from(q.scale));
         let op = if node.op == Op::Add {
-            let twice = 2.0 * sa.max(sb);
-            StepOp::Add(AddParams {
-                left_shift: 20,
-                inputs: [multiplier(sa / twice)?, multiplier(sb / twice)?],
-                output: multiplier(twice / (2f64.powi(20) * so))?,
-                clamp,
-            })
+            StepOp::Add(add_params([qa, qb], output, clamp)?)
         } else {
             StepOp::Mul(MulParams { scale: multiplier(sa * sb / so)?, rounding: Rounding::Double, clamp })
         };
@@ -331,11 +323,8 @@ impl Lowering<'_> {
 
     fn softmax(&mut self, node: &Node, input: Quant) -> Result<()> {
         let (x, _) = self.tensors[&node.inputs[0]];
-        // Differences in Q5.26, as the reference kernel takes them.
-        let scale = multiplier((f64::from(input.scale) * 2f64.powi(26)).min(2f64.powi(31) - 1.0))?;
-        ensure!(scale.shift >= 0, "its input's scale {} is too small", input.scale);
-        let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(scale.shift)).floor() as i32;
-        self.finish(node, &node.name, PROBABILITY, StepOp::Softmax(SoftmaxParams { scale, diff_min }), vec![x]);
+        let params = softmax_params(input.scale.into())?;
+        self.finish(node, &node.name, PROBABILITY, StepOp::Softmax(params), vec![x]);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-pub use scale::{Quant, multiplier};
+pub use scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
 
 use crate::compile::Program;
 use crate::data::Dataset;

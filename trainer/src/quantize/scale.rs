@@ -1,7 +1,11 @@
 //! From real factors and ranges to the integers that the runtime computes with.
 
 use anyhow::{Result, ensure};
-use thumbnet::kernels::Scale;
+use thumbnet::format::{AddParams, SoftmaxParams};
+use thumbnet::kernels::{Clamp, Scale};
+
+/// Softmax and sigmoid: 0 to 255/256, as TensorFlow Lite fixes it.
+pub const PROBABILITY: Quant = Quant { scale: 1.0 / 256.0, zero_point: -128 };
 
 /// Scale and zero point of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,8 +55,15 @@ pub fn multiplier(factor: f64) -> Result<Scale> {
     if factor == 0.0 {
         return Ok(Scale { multiplier: 0, shift: 0 });
     }
+    // Dividing by a power of two is exact, so that this is the fraction in [1/2, 1) and its exponent. The logarithm may
+    // be rounded up to the next power.
     let mut shift = factor.log2().floor() as i32 + 1;
-    let mut mantissa = (factor / 2f64.powi(shift) * 2f64.powi(31)).round() as i64;
+    let mut fraction = factor / 2f64.powi(shift);
+    if fraction < 0.5 {
+        fraction *= 2.0;
+        shift -= 1;
+    }
+    let mut mantissa = (fraction * 2f64.powi(31)).round() as i64;
     if mantissa == 1 << 31 {
         mantissa /= 2;
         shift += 1;
@@ -64,13 +75,40 @@ pub fn multiplier(factor: f64) -> Result<Scale> {
     Ok(Scale { multiplier: mantissa as i32, shift })
 }
 
+/// Parameters of a sum: both operands on twice the larger scale with 20 bits of headroom.
+///
+/// # Errors
+/// The output's scale is too fine for the inputs'.
+pub fn add_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
+    let [a, b, output] = [a, b, output].map(|quant| f64::from(quant.scale));
+    let twice = 2.0 * a.max(b);
+    Ok(AddParams {
+        left_shift: 20,
+        inputs: [multiplier(a / twice)?, multiplier(b / twice)?],
+        output: multiplier(twice / (2f64.powi(20) * output))?,
+        clamp,
+    })
+}
+
+/// Parameters of softmax for the real value of one step of its input: differences in Q5.26, as the reference kernel takes
+/// them.
+///
+/// # Errors
+/// The step is too small.
+pub fn softmax_params(step: f64) -> Result<SoftmaxParams> {
+    let scale = multiplier((step * 2f64.powi(26)).min(2f64.powi(31) - 1.0))?;
+    ensure!(scale.shift >= 0, "its input's scale {step} is too small");
+    let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(scale.shift)).floor() as i32;
+    Ok(SoftmaxParams { scale, diff_min })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn multipliers_are_within_half_a_unit_of_their_factor() {
-        for factor in [1e-9, 0.000_123, 0.25, 0.3, 0.5, 0.999_999_999_9, 1.0, 1.5, 1e6] {
+        for factor in [1.0 - f64::EPSILON / 2.0, 1e-9, 0.000_123, 0.25, 0.3, 0.5, 0.999_999_999_9, 1.0, 1.5, 1e6] {
             let Scale { multiplier, shift } = multiplier(factor).unwrap();
             assert!(multiplier >= 1 << 30, "{factor}");
             let real = f64::from(multiplier) * 2f64.powi(shift - 31);

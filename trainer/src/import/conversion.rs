@@ -1,0 +1,217 @@
+//! A program that is being collected from a TensorFlow Lite graph.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use thumbnet::format::{DType, Op};
+
+use super::schema::{Model, Operator, Tensor, Type};
+use super::{Reference, Summary};
+use crate::compile::{Program, StepDesc, TensorDesc};
+use crate::quantize::Quant;
+
+/// A tensor of the program before all of them are known, and with them their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Input(usize),
+    Constant(usize),
+    Result(usize),
+}
+
+/// The translation of one model.
+pub(super) struct Conversion<'a> {
+    pub model: &'a Model<'a>,
+    pub reference: Reference,
+    pub summary: Summary,
+    /// Holds the data; its tensors and steps are put together in the end.
+    program: Program,
+    inputs: Vec<TensorDesc>,
+    constants: Vec<TensorDesc>,
+    results: Vec<TensorDesc>,
+    steps: Vec<(Op, Vec<Value>)>,
+    /// What stands for each tensor of the file.
+    values: Vec<Option<Value>>,
+    /// How often a name was taken.
+    names: HashMap<String, usize>,
+}
+
+impl<'a> Conversion<'a> {
+    pub fn new(model: &'a Model<'a>, reference: Reference) -> Result<Self> {
+        let mut conversion = Self {
+            model,
+            reference,
+            summary: Summary { operators: model.operators.len(), ..Summary::default() },
+            program: Program::default(),
+            inputs: Vec::new(),
+            constants: Vec::new(),
+            results: Vec::new(),
+            steps: Vec::new(),
+            values: vec![None; model.tensors.len()],
+            names: HashMap::new(),
+        };
+        for (number, &input) in model.inputs.iter().enumerate() {
+            ensure!(conversion.values[input].is_none(), "tensor {input} is an input twice");
+            let desc = conversion.describe(input).with_context(|| format!("input {number}"))?;
+            conversion.inputs.push(desc);
+            conversion.values[input] = Some(Value::Input(number));
+        }
+        Ok(conversion)
+    }
+
+    /// A name that no tensor has yet: without line feeds, not empty.
+    fn unique(&mut self, name: &str) -> String {
+        let name = if name.is_empty() { "tensor".to_owned() } else { name.replace('\n', " ") };
+        let count = self.names.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name}#{count}") }
+    }
+
+    /// The program's description of a tensor of the file.
+    pub fn describe(&mut self, index: usize) -> Result<TensorDesc> {
+        let tensor = &self.model.tensors[index];
+        let (dtype, quant) = match tensor.dtype {
+            Type::I8 => (DType::I8, self.quant(index)?),
+            Type::F32 => (DType::F32, Quant { scale: 1.0, zero_point: 0 }),
+            Type::I32 => (DType::I32, Quant { scale: 1.0, zero_point: 0 }),
+            other => bail!("\"{}\" is {other:?}; int8, int32 and f32 are supported", tensor.name),
+        };
+        ensure!(tensor.elements() > 0, "\"{}\" has shape {:?} and no element", tensor.name, tensor.shape);
+        let name = self.unique(&tensor.name);
+        let Quant { scale, zero_point } = quant;
+        Ok(TensorDesc { name, dtype, shape: tensor.shape.clone(), scale, zero_point, constant: None })
+    }
+
+    pub fn tensor(&self, index: usize) -> &'a Tensor<'a> {
+        &self.model.tensors[index]
+    }
+
+    /// Scale and zero point of an int8 tensor that has one of each.
+    pub fn quant(&self, index: usize) -> Result<Quant> {
+        let tensor = self.tensor(index);
+        ensure!(tensor.dtype == Type::I8, "\"{}\" is {:?}, expected int8", tensor.name, tensor.dtype);
+        let (&[scale], &[zero_point]) = (tensor.scales.as_slice(), tensor.zero_points.as_slice()) else {
+            bail!(
+                "\"{}\" has {} scales and {} zero points, expected one each; only int8 models can be imported",
+                tensor.name,
+                tensor.scales.len(),
+                tensor.zero_points.len()
+            );
+        };
+        ensure!((-128..=127).contains(&zero_point), "\"{}\" has zero point {zero_point}", tensor.name);
+        Ok(Quant { scale, zero_point: zero_point as i32 })
+    }
+
+    /// What stands for a tensor of the file that an operator reads.
+    pub fn value(&mut self, index: usize) -> Result<Value> {
+        if let Some(value) = self.values[index] {
+            return Ok(value);
+        }
+        let tensor = self.tensor(index);
+        let data = tensor.data.with_context(|| format!("\"{}\" is read before it is computed", tensor.name))?;
+        let mut desc = self.describe(index)?;
+        desc.constant = Some(self.push_data(data));
+        let value = Value::Constant(self.constants.len());
+        self.constants.push(desc);
+        self.values[index] = Some(value);
+        Ok(value)
+    }
+
+    pub fn push_data<T: bytemuck::NoUninit>(&mut self, values: &[T]) -> u32 {
+        self.program.push_data(values)
+    }
+
+    /// Appends a step that computes a tensor of the file.
+    pub fn push(&mut self, output: usize, op: Op, inputs: &[Value]) -> Result<()> {
+        let desc = self.describe(output)?;
+        let value = self.push_step(desc, op, inputs);
+        self.bind(output, value)
+    }
+
+    /// Appends a step that computes a tensor which the file does not have.
+    pub fn push_step(&mut self, desc: TensorDesc, op: Op, inputs: &[Value]) -> Value {
+        self.results.push(desc);
+        self.steps.push((op, inputs.to_vec()));
+        Value::Result(self.results.len() - 1)
+    }
+
+    /// Lets a value stand for a tensor of the file.
+    pub fn bind(&mut self, output: usize, value: Value) -> Result<()> {
+        let name = &self.model.tensors[output].name;
+        ensure!(self.values[output].is_none(), "\"{name}\" is written twice");
+        self.values[output] = Some(value);
+        Ok(())
+    }
+
+    /// Puts everything into the order of the file format.
+    pub fn finish(mut self) -> Result<(Program, Summary)> {
+        ensure!(!self.model.inputs.is_empty() && !self.model.outputs.is_empty(), "the model has no input or no output");
+        ensure!(!self.steps.is_empty(), "the model computes nothing");
+        let outputs = self.model.outputs.iter().map(|&output| {
+            let found = self.values[output].filter(|value| !matches!(value, Value::Constant(_)));
+            found.with_context(|| format!("output \"{}\" is not computed", self.model.tensors[output].name))
+        });
+        let outputs = outputs.collect::<Result<Vec<_>>>()?;
+        let (inputs, constants) = (self.inputs.len(), self.constants.len());
+        let number = |value: Value| match value {
+            Value::Input(index) => index,
+            Value::Constant(index) => inputs + index,
+            Value::Result(index) => inputs + constants + index,
+        };
+        let map = |values: Vec<Value>| values.into_iter().map(number).collect::<Vec<usize>>();
+        let (gain, offset) = match self.inputs[0].dtype {
+            DType::I8 => (1.0 / self.inputs[0].scale, self.inputs[0].zero_point as f32),
+            _ => (1.0, 0.0),
+        };
+        let name = if self.model.name.is_empty() { "imported".to_owned() } else { self.model.name.replace('\n', " ") };
+        self.program = Program {
+            name,
+            tensors: [self.inputs, self.constants, self.results].concat(),
+            inputs,
+            outputs: map(outputs),
+            steps: self.steps.into_iter().map(|(op, inputs)| StepDesc { op, inputs: map(inputs) }).collect(),
+            gain: vec![gain],
+            offset: vec![offset],
+            ..self.program
+        };
+        Ok((self.program, self.summary))
+    }
+}
+
+impl Operator<'_> {
+    /// The tensor of an input that has to be there.
+    pub fn input(&self, index: usize) -> Result<usize> {
+        self.optional(index).with_context(|| format!("input {index} is missing, {} are there", self.inputs.len()))
+    }
+
+    /// The tensor of an input that may be absent.
+    pub fn optional(&self, index: usize) -> Option<usize> {
+        self.inputs.get(index).and_then(|&tensor| usize::try_from(tensor).ok())
+    }
+
+    pub fn output(&self) -> Result<usize> {
+        let &[output] = self.outputs.as_slice() else {
+            bail!("{} outputs, expected one", self.outputs.len());
+        };
+        Ok(output)
+    }
+
+    /// An integer option; `default` where the schema's default stands.
+    pub fn int(&self, field: usize, default: i32) -> Result<i32> {
+        self.options.as_ref().map_or(Ok(default), |options| options.scalar(field, default))
+    }
+
+    /// An option of one byte: an enumeration or a flag.
+    pub fn byte(&self, field: usize) -> Result<i8> {
+        self.options.as_ref().map_or(Ok(0), |options| options.scalar(field, 0))
+    }
+
+    pub fn float(&self, field: usize, default: f32) -> Result<f32> {
+        self.options.as_ref().map_or(Ok(default), |options| options.scalar(field, default))
+    }
+
+    /// An integer option that has to be positive.
+    pub fn positive(&self, field: usize, default: i32, name: &str) -> Result<u32> {
+        let found = self.int(field, default)?;
+        u32::try_from(found).ok().filter(|&n| n > 0).with_context(|| format!("{name} is {found}, expected at least 1"))
+    }
+}

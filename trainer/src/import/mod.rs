@@ -1,0 +1,69 @@
+//! Import of TensorFlow Lite models: the same bits that LiteRT's reference kernels give, or an error that says where not.
+//!
+//! `flatbuffer` reads the bytes, `schema` gives them names, `conversion` collects a [`Program`], and one file per family of
+//! operators in `operators` translates scales, paddings and options into the runtime's parameters. What an int8 model
+//! states is kept exactly; each operator's rounding is the one that LiteRT's reference kernel was found to have.
+
+mod conversion;
+mod flatbuffer;
+mod operators;
+mod schema;
+
+use anyhow::{Context, Result, ensure};
+use thumbnet::fixed::Rounding;
+
+use crate::compile::Program;
+use conversion::Conversion;
+
+/// Whose bits an imported model has to give. They differ in fully connected layers only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Reference {
+    /// LiteRT's reference kernels on a desktop: fully connected layers round once.
+    #[default]
+    Litert,
+    /// TensorFlow Lite Micro's reference kernels: fully connected layers round twice.
+    Tflm,
+}
+
+impl Reference {
+    /// How a fully connected layer's accumulators become outputs.
+    const fn fully_connected(self) -> Rounding {
+        match self {
+            Self::Litert => Rounding::Single,
+            Self::Tflm => Rounding::Double,
+        }
+    }
+}
+
+/// What an import did, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Operators in the file.
+    pub operators: usize,
+    /// Output channels that are constant whatever the input; their weights became zero.
+    pub constant_channels: usize,
+    /// Operators that became part of another step, or need none.
+    pub folded: usize,
+}
+
+/// More multiply-accumulates than a Cortex-M does in an hour.
+const MAX_MACS: u64 = 1 << 32;
+
+/// Translates an int8 `.tflite` file.
+///
+/// # Errors
+/// The bytes are not such a file, or it holds something that is not supported; the message names the operator.
+pub fn import(bytes: &[u8], reference: Reference) -> Result<(Program, Summary)> {
+    let model = schema::parse(bytes)?;
+    let mut conversion = Conversion::new(&model, reference)?;
+    for (number, operator) in model.operators.iter().enumerate() {
+        let name = operators::name(operator);
+        let output = operator.outputs.first().map_or("", |&output| model.tensors[output].name.as_str());
+        operators::convert(&mut conversion, operator)
+            .with_context(|| format!("operator {number} ({name}, \"{output}\")"))?;
+    }
+    let (program, summary) = conversion.finish()?;
+    let macs = program.macs();
+    ensure!(macs <= MAX_MACS, "one inference has {macs} multiply-accumulates, at most {MAX_MACS} are taken");
+    Ok((program, summary))
+}

@@ -1,0 +1,134 @@
+//! Functions of one int8 element: the file's arithmetic is done here, once for each of the 256 inputs, and stored as a table.
+
+use anyhow::{Result, bail};
+use thumbnet::fixed::{doubling_high_mul, requantize_double, rounding_shift_right};
+use thumbnet::format::{Function, LookupParams, Op};
+
+use super::unary;
+use crate::import::conversion::Conversion;
+use crate::import::schema::{Operator, Type};
+use crate::quantize::{Quant, multiplier};
+
+/// A step that looks up `f` of every element.
+fn lookup(c: &mut Conversion<'_>, operator: &Operator<'_>, function: Function, f: impl Fn(i32) -> i32) -> Result<()> {
+    let table: [i8; 256] = std::array::from_fn(|entry| f(entry as i32 - 128).clamp(-128, 127) as i8);
+    let table = c.push_data(&table);
+    unary(c, operator, Op::Lookup(LookupParams { function, table }))
+}
+
+fn ends(c: &Conversion<'_>, operator: &Operator<'_>) -> Result<[Quant; 2]> {
+    Ok([c.quant(operator.input(0)?)?, c.quant(operator.output()?)?])
+}
+
+/// The table of a function of real numbers, in f32 as LiteRT's `LUTPopulate` fills it.
+fn real(c: &mut Conversion<'_>, operator: &Operator<'_>, function: Function, f: impl Fn(f32) -> f32) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    let inverse = 1.0 / output.scale;
+    lookup(c, operator, function, |q| {
+        let y = f(input.scale * (q - input.zero_point) as f32);
+        ((y * inverse).round() as i32).saturating_add(output.zero_point)
+    })
+}
+
+pub(super) fn logistic(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()))
+}
+
+pub(super) fn tanh(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Tanh, f32::tanh)
+}
+
+/// `RELU`, `RELU6` and `RELU_N1_TO_1`: requantized, rounded twice, then clamped.
+pub(super) fn relu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    let factor = multiplier((input.scale / output.scale).into())?;
+    let (activation, function) = match operator.code {
+        19 => (1, Function::Relu),
+        20 => (2, Function::Other),
+        _ => (3, Function::Relu6),
+    };
+    let clamp = super::clamp(activation, output)?;
+    lookup(c, operator, function, |q| {
+        let scaled = requantize_double(q - input.zero_point, factor.multiplier, factor.shift);
+        clamp.apply(scaled.saturating_add(output.zero_point)).into()
+    })
+}
+
+/// Positive values by one factor, negative ones by another, both rounded twice.
+pub(super) fn leaky_relu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    let slope = operator.float(0, 0.0)?;
+    if slope < 0.0 {
+        bail!("a slope of {slope}, expected at least 0");
+    }
+    let identity = multiplier((input.scale / output.scale).into())?;
+    let alpha = multiplier((input.scale * slope / output.scale).into())?;
+    lookup(c, operator, Function::LeakyRelu, |q| {
+        let x = q - input.zero_point;
+        let factor = if x >= 0 { identity } else { alpha };
+        requantize_double(x, factor.multiplier, factor.shift).saturating_add(output.zero_point)
+    })
+}
+
+/// `QUANTIZE`: from f32 a step of its own, from int8 a change of scale that rounds twice.
+pub(super) fn quantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    match c.tensor(operator.input(0)?).dtype {
+        Type::F32 => unary(c, operator, Op::Quantize),
+        Type::I8 => {
+            let [input, output] = ends(c, operator)?;
+            let factor = multiplier(f64::from(input.scale) / f64::from(output.scale))?;
+            lookup(c, operator, Function::Requantize, |q| {
+                let scaled = requantize_double(q - input.zero_point, factor.multiplier, factor.shift);
+                scaled.saturating_add(output.zero_point)
+            })
+        }
+        other => bail!("quantizes {other:?}; f32 and int8 are supported"),
+    }
+}
+
+pub(super) fn dequantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    unary(c, operator, Op::Dequantize)
+}
+
+/// `x · relu6(x + 3) / 6` in 16-bit fixed point, as LiteRT's reference kernel `HardSwish` does it.
+pub(super) fn hard_swish(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    let fine = input.scale * (1.0 / 128.0);
+    let relu_scale = 3.0f32 / 32768.0;
+    let (to_output, to_relu) = (multiplier((fine / output.scale).into())?, multiplier((fine / relu_scale).into())?);
+    if to_output.shift > 0 {
+        bail!("its output's scale {} is too fine for its input's {}", output.scale, input.scale);
+    }
+    let high = |multiplier: i32| {
+        if multiplier >= i32::MAX - (1 << 15) { i16::MAX } else { (multiplier + (1 << 15) >> 16) as i16 }
+    };
+    lookup(c, operator, Function::HardSwish, |q| {
+        let x = ((q - input.zero_point) * 128) as i16;
+        let scaled = high_mul(x, high(to_output.multiplier));
+        let mut gate = i32::from(x);
+        if to_relu.shift > 0 {
+            gate = saturate(gate << (to_relu.shift - 1).min(16));
+        }
+        gate = high_mul(gate as i16, high(to_relu.multiplier)).into();
+        if to_relu.shift > 0 {
+            gate = saturate(gate << 1);
+        } else {
+            gate = rounding_shift_right(gate, (-to_relu.shift) as u32);
+        }
+        let gate = (gate + (1 << 15)) >> 1;
+        // This product alone is cut off, not rounded.
+        let product = saturate(gate * i32::from(scaled) / (1 << 15));
+        rounding_shift_right(product, (-to_output.shift) as u32) + output.zero_point
+    })
+}
+
+fn saturate(x: i32) -> i32 {
+    x.clamp(i16::MIN.into(), i16::MAX.into())
+}
+
+/// The 16-bit doubling high multiply, rounded half away from zero.
+fn high_mul(a: i16, b: i16) -> i16 {
+    // The same as the 32-bit one with both in the high half.
+    let product = doubling_high_mul(i32::from(a) << 16, i32::from(b));
+    saturate(product) as i16
+}

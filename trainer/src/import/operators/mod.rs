@@ -1,0 +1,86 @@
+//! The operators, a file per family.
+
+mod activation;
+mod channels;
+mod convolution;
+mod eltwise;
+mod pool;
+mod shape;
+mod softmax;
+
+use anyhow::{Result, bail};
+use thumbnet::format::Op;
+use thumbnet::kernels::Clamp;
+
+use super::conversion::Conversion;
+use super::schema::Operator;
+use crate::quantize::Quant;
+
+/// How an operator is translated.
+type Convert = fn(&mut Conversion<'_>, &Operator<'_>) -> Result<()>;
+
+/// Code, name and translation of what is supported.
+const OPERATORS: &[(i32, &str, Convert)] = &[
+    (0, "ADD", eltwise::add),
+    (1, "AVERAGE_POOL_2D", pool::average),
+    (2, "CONCATENATION", shape::concatenation),
+    (3, "CONV_2D", convolution::conv2d),
+    (4, "DEPTHWISE_CONV_2D", convolution::depthwise),
+    (6, "DEQUANTIZE", activation::dequantize),
+    (9, "FULLY_CONNECTED", convolution::fully_connected),
+    (14, "LOGISTIC", activation::logistic),
+    (17, "MAX_POOL_2D", pool::max),
+    (18, "MUL", eltwise::mul),
+    (19, "RELU", activation::relu),
+    (20, "RELU_N1_TO_1", activation::relu),
+    (21, "RELU6", activation::relu),
+    (22, "RESHAPE", shape::reshape),
+    (25, "SOFTMAX", softmax::softmax),
+    (28, "TANH", activation::tanh),
+    (34, "PAD", shape::pad),
+    (43, "SQUEEZE", shape::reshape),
+    (56, "ARG_MAX", shape::arg_max),
+    (60, "PADV2", shape::pad),
+    (70, "EXPAND_DIMS", shape::reshape),
+    (98, "LEAKY_RELU", activation::leaky_relu),
+    (114, "QUANTIZE", activation::quantize),
+    (117, "HARD_SWISH", activation::hard_swish),
+];
+
+/// The operator's name in the schema, or its number.
+pub(super) fn name(operator: &Operator<'_>) -> String {
+    match OPERATORS.iter().find(|(code, ..)| *code == operator.code) {
+        Some((_, name, _)) => (*name).to_owned(),
+        None if operator.code == 32 => format!("custom {}", operator.custom),
+        None => format!("builtin operator {}", operator.code),
+    }
+}
+
+/// Appends the steps that an operator needs.
+pub(super) fn convert(conversion: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let Some((_, _, convert)) = OPERATORS.iter().find(|(code, ..)| *code == operator.code) else {
+        let known: Vec<&str> = OPERATORS.iter().map(|(_, name, _)| *name).collect();
+        bail!("it is not supported; supported are {}", known.join(", "));
+    };
+    convert(conversion, operator)
+}
+
+/// The range that a fused activation leaves: `CalculateActivationRangeQuantized` of LiteRT.
+fn clamp(activation: i8, output: Quant) -> Result<Clamp> {
+    let quantize = |real: f32| output.zero_point.saturating_add((real / output.scale).round() as i32);
+    let (low, high) = match activation {
+        0 => (i32::from(i8::MIN), i32::from(i8::MAX)),
+        1 => (quantize(0.0), i32::from(i8::MAX)),
+        2 => (quantize(-1.0), quantize(1.0)),
+        3 => (quantize(0.0), quantize(6.0)),
+        4 => bail!("fused tanh is not supported"),
+        other => bail!("fused activation {other} is not supported"),
+    };
+    Ok(Clamp { min: low.clamp(-128, 127) as i8, max: high.clamp(-128, 127) as i8 })
+}
+
+/// A step with one input and one output, both tensors of the file.
+fn unary(conversion: &mut Conversion<'_>, operator: &Operator<'_>, op: Op) -> Result<()> {
+    let x = conversion.value(operator.input(0)?)?;
+    conversion.push(operator.output()?, op, &[x])
+}

@@ -1,0 +1,17 @@
+//! `SOFTMAX`, over the last axis.
+
+use anyhow::{Result, ensure};
+use thumbnet::format::Op;
+
+use super::unary;
+use crate::import::conversion::Conversion;
+use crate::import::schema::Operator;
+use crate::quantize::{PROBABILITY, softmax_params};
+
+pub(super) fn softmax(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let (input, output) = (c.quant(operator.input(0)?)?, c.quant(operator.output()?)?);
+    ensure!(output == PROBABILITY, "its output has {output:?}, expected scale 1/256 and zero point -128");
+    let beta = operator.float(0, 0.0)?;
+    let params = softmax_params(f64::from(beta) * f64::from(input.scale))?;
+    unary(c, operator, Op::Softmax(params))
+}

@@ -1,0 +1,202 @@
+//! The parts of the TensorFlow Lite schema that an importer needs, by its field numbers.
+//!
+//! Source: `tensorflow/compiler/mlir/lite/schema/schema.fbs`, version 3, identifier `TFL3`.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::flatbuffer::Table;
+
+/// Largest tensor that is taken: more than any Cortex-M has.
+const MAX_ELEMENTS: u64 = 1 << 24;
+
+/// A model as the file has it.
+#[derive(Debug)]
+pub(super) struct Model<'a> {
+    pub name: String,
+    pub tensors: Vec<Tensor<'a>>,
+    pub inputs: Vec<usize>,
+    pub outputs: Vec<usize>,
+    pub operators: Vec<Operator<'a>>,
+}
+
+/// A tensor of the main subgraph.
+#[derive(Debug)]
+pub(super) struct Tensor<'a> {
+    pub name: String,
+    pub dtype: Type,
+    pub shape: Vec<u32>,
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i64>,
+    /// The axis that `scales` count along, where there is more than one.
+    pub axis: i32,
+    /// Bytes of a constant; none for what is computed.
+    pub data: Option<&'a [u8]>,
+    /// Keeps its value from one inference to the next.
+    pub is_variable: bool,
+}
+
+/// Element types, those that are taken and the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    F32,
+    I32,
+    I64,
+    I16,
+    I8,
+    Bool,
+    Other(i8),
+}
+
+/// One operator.
+#[derive(Debug)]
+pub(super) struct Operator<'a> {
+    pub code: i32,
+    /// Name of a custom operator.
+    pub custom: String,
+    /// Tensors it reads; −1 for an optional one that is not there.
+    pub inputs: Vec<i32>,
+    pub outputs: Vec<usize>,
+    pub intermediates: Vec<i32>,
+    pub options: Option<Table<'a>>,
+}
+
+impl Tensor<'_> {
+    pub fn elements(&self) -> usize {
+        self.shape.iter().map(|&dim| dim as usize).product()
+    }
+
+    /// The numbers of a constant of type int32 or int64: axes, shapes, paddings.
+    pub fn integers(&self) -> Result<Vec<i64>> {
+        let data = self.data.with_context(|| format!("\"{}\" has to be a constant", self.name))?;
+        Ok(match self.dtype {
+            Type::I32 => data.as_chunks().0.iter().map(|&bytes| i64::from(i32::from_le_bytes(bytes))).collect(),
+            Type::I64 => data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect(),
+            other => bail!("\"{}\" is {other:?}, expected I32 or I64", self.name),
+        })
+    }
+}
+
+/// Reads a model.
+pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>> {
+    let root = Table::root(bytes, *b"TFL3").context("not a TensorFlow Lite model")?;
+    let version = root.scalar::<u32>(0, 0)?;
+    ensure!(version == 3, "schema version {version}, expected 3");
+    let codes = root.tables(1)?.iter().map(operator_code).collect::<Result<Vec<_>>>()?;
+    let buffers = root.tables(4)?;
+    let subgraphs = root.tables(2)?;
+    let [main, ..] = subgraphs.as_slice() else { bail!("the model has no subgraph") };
+    let tensors = main.tables(0)?;
+    let tensors = tensors.iter().enumerate().map(|(number, table)| {
+        tensor(table, bytes, &buffers).with_context(|| format!("tensor {number} of {}", tensors.len()))
+    });
+    let tensors = tensors.collect::<Result<Vec<_>>>()?;
+    let count = tensors.len();
+    let operators = main.tables(3)?;
+    let operators = operators.iter().enumerate().map(|(number, table)| {
+        operator(table, &codes, count).with_context(|| format!("operator {number} of {}", operators.len()))
+    });
+    Ok(Model {
+        name: root.string(3)?,
+        operators: operators.collect::<Result<_>>()?,
+        inputs: indices(&main.scalars(1)?, count).context("inputs of the model")?,
+        outputs: indices(&main.scalars(2)?, count).context("outputs of the model")?,
+        tensors,
+    })
+}
+
+fn operator_code(table: &Table<'_>) -> Result<(i32, String)> {
+    // Old files have the code in a byte, new ones in a word as well; the larger one counts.
+    let code = i32::from(table.scalar::<i8>(0, 0)?).max(table.scalar(3, 0)?);
+    Ok((code, table.string(1)?))
+}
+
+fn tensor<'a>(table: &Table<'a>, file: &'a [u8], buffers: &[Table<'a>]) -> Result<Tensor<'a>> {
+    let name = table.string(3)?;
+    let dims: Vec<i32> = table.scalars(0)?;
+    let unknown = || format!("\"{name}\" has shape {dims:?}: fix every dimension to a number and convert again");
+    let shape: Vec<u32> =
+        dims.iter().map(|&dim| u32::try_from(dim).ok()).collect::<Option<_>>().with_context(unknown)?;
+    let elements = shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim.into()));
+    ensure!(
+        elements.is_some_and(|elements| elements <= MAX_ELEMENTS),
+        "\"{name}\" has shape {shape:?}, at most {MAX_ELEMENTS} elements are taken"
+    );
+    let dtype = match table.scalar::<i8>(1, 0)? {
+        0 => Type::F32,
+        2 => Type::I32,
+        4 => Type::I64,
+        6 => Type::Bool,
+        7 => Type::I16,
+        9 => Type::I8,
+        other => Type::Other(other),
+    };
+    let quantization = table.table(4)?;
+    let (mut scales, mut zero_points, mut axis) = (Vec::new(), Vec::new(), 0);
+    if let Some(quantization) = quantization {
+        scales = quantization.scalars::<f32>(2)?;
+        zero_points = quantization.scalars::<i64>(3)?;
+        axis = quantization.scalar(6, 0)?;
+    }
+    ensure!(
+        scales.iter().all(|scale| scale.is_finite() && *scale > 0.0),
+        "\"{name}\" has a scale that is not a positive number"
+    );
+    let buffer = table.scalar::<u32>(2, 0)? as usize;
+    let data = match buffers.get(buffer) {
+        Some(buffer) => bytes(buffer, file)?,
+        None if buffer == 0 => &[],
+        None => bail!("\"{name}\" is in buffer {buffer}, the model has {}", buffers.len()),
+    };
+    let data = if data.is_empty() { None } else { Some(data) };
+    if let (Some(data), Some(size)) = (data, size_of_type(dtype)) {
+        let expected = elements.unwrap_or(0) * size;
+        ensure!(
+            data.len() as u64 == expected,
+            "\"{name}\" has {} bytes, its shape {shape:?} needs {expected}",
+            data.len()
+        );
+    }
+    Ok(Tensor { dtype, shape, scales, zero_points, axis, data, is_variable: table.bool(5)?, name })
+}
+
+fn size_of_type(dtype: Type) -> Option<u64> {
+    match dtype {
+        Type::F32 | Type::I32 => Some(4),
+        Type::I64 => Some(8),
+        Type::I16 => Some(2),
+        Type::I8 | Type::Bool => Some(1),
+        Type::Other(_) => None,
+    }
+}
+
+/// The bytes of a buffer: within the FlatBuffer, or behind it in large files.
+fn bytes<'a>(buffer: &Table<'a>, file: &'a [u8]) -> Result<&'a [u8]> {
+    let (offset, size) = (buffer.scalar::<u64>(1, 0)?, buffer.scalar::<u64>(2, 0)?);
+    if offset <= 1 {
+        return buffer.bytes(0);
+    }
+    let range = usize::try_from(offset).ok().zip(usize::try_from(size).ok());
+    range
+        .and_then(|(start, len)| file.get(start..start.checked_add(len)?))
+        .with_context(|| format!("a buffer of {size} bytes at {offset} leaves the file"))
+}
+
+fn operator<'a>(table: &Table<'a>, codes: &[(i32, String)], tensors: usize) -> Result<Operator<'a>> {
+    let index = table.scalar::<u32>(0, 0)? as usize;
+    let (code, custom) = codes.get(index).with_context(|| format!("operator code {index} of {}", codes.len()))?.clone();
+    let inputs: Vec<i32> = table.scalars(1)?;
+    for &input in &inputs {
+        ensure!(input >= -1 && input < tensors as i32, "it reads tensor {input}, the model has {tensors}");
+    }
+    let intermediates = table.scalars(8)?;
+    let outputs = indices(&table.scalars(2)?, tensors)?;
+    Ok(Operator { code, custom, inputs, outputs, intermediates, options: table.table(4)? })
+}
+
+fn indices(found: &[i32], count: usize) -> Result<Vec<usize>> {
+    let index = |&index: &i32| {
+        let valid = usize::try_from(index).ok().filter(|&index| index < count);
+        valid.with_context(|| format!("tensor {index}, the model has {count}"))
+    };
+    found.iter().map(index).collect()
+}
