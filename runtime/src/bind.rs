@@ -4,10 +4,10 @@
 
 use crate::arena::Span;
 use crate::error::StepProblem;
-use crate::format::{ConvParams, MAX_RANK, Op, PoolParams, Step, Tensor};
+use crate::format::{ConvParams, LstmParams, MAX_RANK, Op, PoolParams, Step, Tensor};
 use crate::kernels::{
-    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Mul, Pool, Softmax, Window, conv2d, depthwise,
-    fully_connected,
+    Add, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Softmax, Window, conv2d, depthwise,
+    fully_connected, lstm,
 };
 
 /// A step bound to its weights and shapes.
@@ -27,6 +27,7 @@ pub(crate) enum Call<'m> {
     Softmax(Softmax),
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
+    Lstm(Lstm<'m>),
 }
 
 impl<'m> Call<'m> {
@@ -52,7 +53,7 @@ impl<'m> Call<'m> {
                     rounding: p.rounding,
                     layout: p.layout,
                     weights: weights(data, p.weights, inputs.checked_mul(outputs))?,
-                    channels: channels(data, p.channels, outputs)?,
+                    channels: numbers(data, p.channels, outputs)?,
                 })
             }
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
@@ -89,6 +90,7 @@ impl<'m> Call<'m> {
             Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
             Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
             Op::ArgMax => Self::ArgMax { row: last_dim(a) },
+            Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
         })
     }
 
@@ -99,6 +101,7 @@ impl<'m> Call<'m> {
             Self::Conv2d(p) => conv2d::scratch_len(p),
             Self::Depthwise(p) => depthwise::scratch_len(p),
             Self::FullyConnected(p) => fully_connected::scratch_len(p),
+            Self::Lstm(p) => lstm::scratch_len(p),
             _ => 0,
         }
     }
@@ -132,7 +135,7 @@ fn convolution<'m>(
         rounding: p.rounding,
         layout: p.layout,
         weights: weights(data, p.weights, len)?,
-        channels: channels(data, p.channels, out_channels)?,
+        channels: numbers(data, p.channels, out_channels)?,
     })
 }
 
@@ -147,6 +150,28 @@ fn pool(p: &PoolParams, a: &Tensor, y: &Tensor) -> Result<Pool, StepProblem> {
             pad: [p.pad.top as usize, p.pad.left as usize],
         },
         clamp: p.clamp,
+    })
+}
+
+fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Tensor) -> Result<Lstm<'m>, StepProblem> {
+    let [_, time, inputs] = a.shape() else { return Err(StepProblem::Shape) };
+    let (inputs, cells) = (*inputs as usize, last_dim(y));
+    let gates = cells.checked_mul(4).ok_or(StepProblem::Shape)?;
+    Ok(Lstm {
+        time: *time as usize,
+        inputs,
+        cells,
+        input_zero_point: a.zero_point,
+        hidden_zero_point: y.zero_point,
+        hidden_offset: p.hidden_offset,
+        cell_fraction: p.cell_fraction,
+        clip: i16::try_from(p.clip).map_err(|_| StepProblem::Params)?,
+        input_scales: p.input_scales,
+        recurrent_scales: p.recurrent_scales,
+        hidden: p.hidden,
+        input_weights: weights(data, p.input_weights, inputs.checked_mul(gates))?,
+        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
+        biases: numbers(data, p.biases, gates)?,
     })
 }
 
@@ -184,8 +209,9 @@ fn weights(data: &[u8], offset: u32, len: Option<usize>) -> Result<&[i8], StepPr
     span.of(data).map(bytemuck::cast_slice).ok_or(StepProblem::Data)
 }
 
-fn channels(data: &[u8], offset: u32, count: usize) -> Result<&[Channel], StepProblem> {
-    let len = count.checked_mul(size_of::<Channel>()).ok_or(StepProblem::Shape)?;
+/// Records of the data section.
+fn numbers<T: bytemuck::AnyBitPattern>(data: &[u8], offset: u32, count: usize) -> Result<&[T], StepProblem> {
+    let len = count.checked_mul(size_of::<T>()).ok_or(StepProblem::Shape)?;
     let bytes = Span { start: offset as usize, len }.of(data).ok_or(StepProblem::Data)?;
     bytemuck::try_cast_slice(bytes).map_err(|_| StepProblem::Data)
 }

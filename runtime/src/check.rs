@@ -185,6 +185,13 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         }
         (Op::Lookup(_), _) => same_shape(a, y),
         (Op::Quantize | Op::Dequantize, _) => same_shape(a, y),
+        (Op::Lstm(p), Call::Lstm(bound)) => {
+            let fits = y.rank == 3 && y.dims[..2] == a.dims[..2];
+            check(fits, StepProblem::Shape)?;
+            check((9..=15).contains(&p.cell_fraction) && p.clip > 0, StepProblem::Params)?;
+            check((-128..=128).contains(&p.hidden_offset), StepProblem::Params)?;
+            bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
+        }
         (Op::ArgMax, _) => {
             let rows = elements(a)?.checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
             check(elements(y)? == rows && a.rank >= 1, StepProblem::Shape)

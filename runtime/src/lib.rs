@@ -43,6 +43,7 @@ mod check;
 mod digest;
 mod error;
 pub mod fixed;
+pub mod fixed16;
 pub mod format;
 pub mod kernels;
 #[cfg(feature = "defmt")]

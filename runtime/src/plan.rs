@@ -27,3 +27,19 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
         _ => false,
     }
 }
+
+/// Multiply-accumulates of a step whose first input is `input`: 0 for what only moves, compares or looks up.
+#[must_use]
+pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
+    let elements = |tensor: &Tensor| u64::from(tensor.elements().unwrap_or(0));
+    let last = |tensor: &Tensor| tensor.shape().last().map_or(1, |&dim| u64::from(dim));
+    let taps = |size: [u32; 2]| u64::from(size[0]).saturating_mul(size[1].into());
+    match op {
+        Op::Conv2d(p) => elements(output).saturating_mul(taps(p.size)).saturating_mul(last(input)),
+        Op::DepthwiseConv2d(p) => elements(output).saturating_mul(taps(p.size)),
+        Op::FullyConnected(_) => elements(input).saturating_mul(last(output)),
+        // Four gates, each of the input and of the hidden state.
+        Op::Lstm(_) => elements(output).saturating_mul(4).saturating_mul(last(input).saturating_add(last(output))),
+        _ => 0,
+    }
+}

@@ -6,7 +6,7 @@ use crate::error::{InputError, SessionError};
 use crate::format::{DType, Place, Step, Tensor};
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, pad, pool, quantize, softmax,
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, quantize, softmax,
 };
 use crate::model::Model;
 
@@ -204,6 +204,7 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Conv2d(p) => conv2d::conv2d(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Depthwise(p) => depthwise::depthwise(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::FullyConnected(p) => fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::MaxPool(p) => pool::max_pool2d(p, memory.read(a)?, i8s(y)),
         Call::AveragePool(p) => pool::average_pool2d(p, memory.read(a)?, i8s(y)),
         Call::Add(p, _) if in_place => eltwise::add_in_place(p, Operand::A, memory.read(b)?, i8s(y)),

@@ -5,6 +5,7 @@ use thumbnet::fixed::{
     doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, requantize_double, requantize_single,
     rounding_shift_right,
 };
+use thumbnet::fixed16::{sigmoid, tanh};
 use thumbnet::kernels::{Scale, Softmax, activation, arg_max, quantize, softmax};
 
 const EDGES: [i32; 13] =
@@ -147,5 +148,30 @@ fn quantizing_rounds_half_away_and_saturates() {
     for half in -300..300 {
         let x = half as f32 / 2.0;
         assert_eq!(i32::from(quantize::round_to_i8(x)), (x.round() as i32).clamp(-128, 127), "{x}");
+    }
+}
+
+/// The largest distance of a Q0.15 function from the real one over all 65,536 inputs.
+fn worst_q15(f: impl Fn(i16) -> i16, real: impl Fn(f64) -> f64, fraction_bits: i32) -> f64 {
+    let error = |x: i16| (f64::from(f(x)) / 32768.0 - real(f64::from(x) / f64::from(1 << fraction_bits))).abs();
+    (i16::MIN..=i16::MAX).map(error).fold(0.0, f64::max)
+}
+
+#[test]
+fn sigmoid_of_16_bits_is_close_everywhere() {
+    let worst = worst_q15(sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 12);
+    assert!(worst < 2f64.powi(-10), "{worst}");
+    // The polynomials of neighbouring quarters do not meet exactly: there it steps back, by 8 units of 2^-15 at most, as gemmlowp's does.
+    let step_back = (i16::MIN..i16::MAX).map(|x| i32::from(sigmoid(x)) - i32::from(sigmoid(x + 1))).max();
+    assert_eq!(step_back, Some(8));
+}
+
+#[test]
+fn tanh_of_16_bits_is_odd_and_close_everywhere() {
+    for integer_bits in 0..=6 {
+        let f = |x| tanh(x, integer_bits);
+        let worst = worst_q15(f, f64::tanh, 15 - integer_bits as i32);
+        assert!(worst < 2f64.powi(-10), "{integer_bits} bits: {worst}");
+        assert!((1..=i16::MAX).all(|x| f(-x) == -f(x)));
     }
 }

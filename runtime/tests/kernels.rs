@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use thumbnet::fixed::Rounding;
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Mul, Pool, Scale, Window, concat, conv2d,
-    depthwise, eltwise, fully_connected, pad, pool, reference,
+    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Scale, Window, concat, conv2d,
+    depthwise, eltwise, fully_connected, lstm, pad, pool, reference,
 };
 
 /// Values that repeat from a seed: shapes are what proptest should shrink, not contents.
@@ -139,6 +139,30 @@ proptest! {
         let scratch_len = fully_connected::scratch_len(&p);
         let found = run(rows * outputs, scratch_len, |y, scratch| fully_connected::fully_connected(&p, &x, y, scratch));
         prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn lstm_is_its_reference(
+        batch in 1..3usize, time in 1..5usize, inputs in 1..20usize, cells in 1..20usize,
+        zp in (zero_point(), zero_point()), hidden_offset in -20..=20, cell_fraction in 9..=15u32,
+        clip in prop_oneof![Just(32767i16), 1..32767i16], seed in any::<u32>(),
+        // Factors that keep the gates between saturated and dead.
+        scales in prop::array::uniform4(((1i32 << 30)..=i32::MAX, -6..=1)),
+    ) {
+        let scale = |k: usize| Scale { multiplier: scales[k].0, shift: scales[k].1 };
+        let bytes = values(seed ^ 3, 8 * cells);
+        let biases: Vec<i32> = bytes.chunks(2).map(|b| i32::from(b[0]) * 256 + i32::from(b[1])).collect();
+        let (input_weights, recurrent_weights) = (weights(seed, 4 * cells * inputs), weights(seed ^ 1, 4 * cells * cells));
+        let p = Lstm {
+            time, inputs, cells, input_zero_point: zp.0, hidden_zero_point: zp.1, hidden_offset, cell_fraction, clip,
+            input_scales: [0, 1, 2, 3].map(scale), recurrent_scales: [3, 2, 1, 0].map(scale),
+            hidden: Scale { multiplier: scales[0].0, shift: -22 },
+            input_weights: &input_weights, recurrent_weights: &recurrent_weights, biases: &biases,
+        };
+        let x = values(seed ^ 2, batch * time * inputs);
+        let len = batch * time * cells;
+        let expected = run(len, 0, |y, _| reference::lstm(&p, &x, y));
+        prop_assert_eq!(run(len, lstm::scratch_len(&p), |y, scratch| lstm::lstm(&p, &x, y, scratch)), expected);
     }
 
     #[test]

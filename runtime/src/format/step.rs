@@ -217,6 +217,30 @@ record! {
     }
 }
 
+record! {
+    /// Parameters of a long short-term memory; see [`crate::kernels::Lstm`].
+    pub struct LstmParams {
+        /// Bits behind the point of the cell state.
+        pub cell_fraction: u32,
+        /// Largest magnitude of the cell state.
+        pub clip: u32,
+        /// Added to the hidden state behind its scale.
+        pub hidden_offset: i32,
+        /// Factors of the inputs' products.
+        pub input_scales: [Scale; 4],
+        /// Factors of the hidden state's products.
+        pub recurrent_scales: [Scale; 4],
+        /// Factor of the hidden state.
+        pub hidden: Scale,
+        /// Offset of the inputs' weights in the data section.
+        pub input_weights: u32,
+        /// Offset of the hidden state's weights in the data section.
+        pub recurrent_weights: u32,
+        /// Offset of the biases in the data section, a multiple of 4.
+        pub biases: u32,
+    }
+}
+
 /// Declares [`Op`] from one list: opcode, variant, parameters, name, and number of inputs.
 macro_rules! ops {
     ($($(#[$meta:meta])* $code:literal $variant:ident $(($params:ty))? $name:literal $inputs:expr;)*) => {
@@ -298,6 +322,8 @@ ops! {
     13 Lookup(LookupParams) "lookup" 1..=1;
     /// Position of the largest element of the last axis, as i32.
     14 ArgMax "arg_max" 1..=1;
+    /// Long short-term memory over a sequence that starts with empty states.
+    15 Lstm(LstmParams) "lstm" 1..=1;
 }
 
 /// One step of a program.

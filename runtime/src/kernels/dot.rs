@@ -1,4 +1,4 @@
-//! Dot products of 8-bit weights with 16-bit values: the inner loops.
+//! Dot products of 8-bit weights with 8-bit and 16-bit values: the inner loops.
 //!
 //! Sums wrap; the exporter has proven that they do not.
 
@@ -27,4 +27,21 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
         sums = [mac(sums[0], w0, x0), mac(sums[1], w0, x1), mac(sums[2], w1, x0), mac(sums[3], w1, x1)];
     }
     sums
+}
+
+/// `Σ w · (x − zero_point)` of four rows of weights that follow one another.
+#[inline(always)]
+pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
+    let mut rows = weights.chunks_exact(x.len().max(1));
+    let mut row = || rows.next().unwrap_or(&[]);
+    let (w0, w1, w2, w3) = (row(), row(), row(), row());
+    let [mut a, mut b, mut c, mut d] = [0i32; 4];
+    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+        let x = i32::from(x).wrapping_sub(zero_point);
+        a = a.wrapping_add(x.wrapping_mul(i32::from(w0)));
+        b = b.wrapping_add(x.wrapping_mul(i32::from(w1)));
+        c = c.wrapping_add(x.wrapping_mul(i32::from(w2)));
+        d = d.wrapping_add(x.wrapping_mul(i32::from(w3)));
+    }
+    [a, b, c, d]
 }

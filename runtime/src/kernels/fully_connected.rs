@@ -3,6 +3,7 @@
 //! `y[r,c] = clamp(zp_y + requantize(bias[c] + Σ_k (x[r,k] − zp_x) · w[c,k]))`. Rounded once in models of ours, as the
 //! TensorFlow Lite specification's reference kernel does; [`FullyConnected::rounding`] says.
 
+use super::dot::dot_4;
 use super::{Channel, FullyConnected, output_i8};
 
 /// Bytes of scratch: none.
@@ -35,23 +36,6 @@ fn put(p: &FullyConnected<'_>, output: Option<(&mut i8, &Channel)>, products: i3
         let sum = channel.bias.wrapping_add(products);
         *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
     }
-}
-
-/// `Σ w · (x − zero_point)` of four rows of weights that follow one another.
-#[inline(always)]
-fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
-    let mut rows = weights.chunks_exact(x.len().max(1));
-    let mut row = || rows.next().unwrap_or(&[]);
-    let (w0, w1, w2, w3) = (row(), row(), row(), row());
-    let [mut a, mut b, mut c, mut d] = [0i32; 4];
-    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-        let x = i32::from(x).wrapping_sub(zero_point);
-        a = a.wrapping_add(x.wrapping_mul(i32::from(w0)));
-        b = b.wrapping_add(x.wrapping_mul(i32::from(w1)));
-        c = c.wrapping_add(x.wrapping_mul(i32::from(w2)));
-        d = d.wrapping_add(x.wrapping_mul(i32::from(w3)));
-    }
-    [a, b, c, d]
 }
 
 #[inline(always)]

@@ -22,6 +22,7 @@ pub mod depthwise;
 mod dot;
 pub mod eltwise;
 pub mod fully_connected;
+pub mod lstm;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
@@ -213,6 +214,40 @@ pub struct Softmax {
     pub scale: Scale,
     /// Differences to the row's maximum below this count as zero probability.
     pub diff_min: i32,
+}
+
+/// Arguments of [`lstm::lstm`]. Gates are in the order input, forget, cell, output.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Lstm<'m> {
+    /// Steps of a sequence.
+    pub time: usize,
+    /// Elements of an input vector.
+    pub inputs: usize,
+    /// Cells, which is also the elements of an output vector.
+    pub cells: usize,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Zero point of the hidden state, which is the output.
+    pub hidden_zero_point: i32,
+    /// Added to the hidden state behind its scale.
+    pub hidden_offset: i32,
+    /// Bits behind the point of the cell state, 9 to 15.
+    pub cell_fraction: u32,
+    /// Largest magnitude of the cell state; 32767 for none.
+    pub clip: i16,
+    /// Per gate `s_x·s_w / 2^−12`.
+    pub input_scales: [Scale; 4],
+    /// Per gate `s_h·s_u / 2^−12`.
+    pub recurrent_scales: [Scale; 4],
+    /// `2^−30 / s_h`.
+    pub hidden: Scale,
+    /// `[cell][gate][input]`, zero point 0.
+    pub input_weights: &'m [i8],
+    /// `[cell][gate][hidden]`, zero point 0.
+    pub recurrent_weights: &'m [i8],
+    /// `[cell][gate]` at scale `s_x·s_w`.
+    pub biases: &'m [i32],
 }
 
 /// `clamp(zero_point + requantize(accumulator))`: how every product ends.

@@ -3,8 +3,9 @@
 //! Nothing here is fast and nothing ever will be. A kernel is right when it gives these bits; the tests compare them over
 //! generated shapes. Slices must have the lengths of their shapes, otherwise these panic: they are for tests.
 
-use super::{Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Mul, Pool, Window, eltwise};
-use crate::fixed::{Rounding, requantize};
+use super::{Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Scale, Window, eltwise};
+use crate::fixed::{Rounding, requantize, requantize_double};
+use crate::fixed16::{sigmoid, tanh};
 
 /// Row-major index of `at` in `shape`.
 fn index<const N: usize>(shape: [usize; N], at: [usize; N]) -> usize {
@@ -154,3 +155,40 @@ pub fn pad(input: [usize; 6], before: [usize; 6], output: [usize; 6], value: i8,
         y[index(output, at)] = if is_inside { x[index(input, from)] } else { value };
     }
 }
+
+/// See [`super::lstm`].
+pub fn lstm(p: &Lstm<'_>, x: &[i8], y: &mut [i8]) {
+    let sat16 = |x: i64| x.clamp(i16::MIN.into(), i16::MAX.into());
+    let scaled = |x: i64, scale: Scale| i64::from(requantize_double(x as i32, scale.multiplier, scale.shift));
+    let shifted = |x: i64, n: u32| ((2 * x.abs() + (1 << n)) >> (n + 1)) * x.signum();
+    for (x, y) in x.chunks(p.time * p.inputs).zip(y.chunks_mut(p.time * p.cells)) {
+        let mut hidden = [p.hidden_zero_point as i8; MAX_CELLS];
+        let mut cell = [0i64; MAX_CELLS];
+        for (x, y) in x.chunks(p.inputs).zip(y.chunks_mut(p.cells)) {
+            for j in 0..p.cells {
+                let gate = |k: usize| {
+                    let row = 4 * j + k;
+                    let products = |w: &[i8], x: &[i8], zero: i32| -> i64 {
+                        w.iter().zip(x).map(|(&w, &x)| i64::from(w) * (i64::from(x) - i64::from(zero))).sum()
+                    };
+                    let input = products(&p.input_weights[row * p.inputs..][..p.inputs], x, p.input_zero_point);
+                    let own = &p.recurrent_weights[row * p.cells..][..p.cells];
+                    let recurrent = products(own, &hidden[..p.cells], p.hidden_zero_point);
+                    let input = sat16(scaled(i64::from(p.biases[row]) + input, p.input_scales[k]));
+                    sat16(input + scaled(recurrent, p.recurrent_scales[k])) as i16
+                };
+                let [i, f, o] = [0, 1, 3].map(|k| i64::from(sigmoid(gate(k))));
+                let g = i64::from(tanh(gate(2), 3));
+                let sum = shifted(f * cell[j], 15) + shifted(i * g, 30 - p.cell_fraction);
+                cell[j] = sat16(sum).clamp(-i64::from(p.clip), p.clip.into());
+                let squashed = i64::from(tanh(cell[j] as i16, 15 - p.cell_fraction));
+                let out = scaled(o * squashed, p.hidden) + i64::from(p.hidden_offset);
+                y[j] = out.clamp(-128, 127) as i8;
+            }
+            hidden[..p.cells].copy_from_slice(y);
+        }
+    }
+}
+
+/// Most cells that the reference takes.
+const MAX_CELLS: usize = 64;

@@ -77,17 +77,7 @@ fn input(model: &Model<'_>, step: &Step<'_>) -> Option<Tensor> {
 
 /// Multiply-accumulates of a step.
 pub fn macs(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
-    let elements = u64::from(output.elements().unwrap_or(0));
-    let Some(input) = input(model, step) else { return 0 };
-    let taps = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
-    match &step.op {
-        Op::Conv2d(p) => elements * taps(p.size) * u64::from(input.dims[3]),
-        Op::DepthwiseConv2d(p) => elements * taps(p.size),
-        Op::FullyConnected(_) => {
-            u64::from(input.elements().unwrap_or(0)) * u64::from(*output.shape().last().unwrap_or(&1))
-        }
-        _ => 0,
-    }
+    input(model, step).map_or(0, |input| thumbnet::plan::macs(&step.op, &input, output))
 }
 
 /// Bytes of weights and tables of a step.
@@ -101,6 +91,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
         Op::FullyConnected(_) => {
             let rows = u64::from(output.elements().unwrap_or(1)) / outputs.max(1);
             outputs * (u64::from(input.elements().unwrap_or(0)) / rows.max(1) + 12)
+        }
+        Op::Lstm(_) => {
+            let inputs = u64::from(*input.shape().last().unwrap_or(&1));
+            4 * outputs * (inputs + outputs + 4)
         }
         Op::Lookup(_) => 256,
         _ => 0,

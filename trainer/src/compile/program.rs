@@ -2,6 +2,9 @@
 
 use bytemuck::NoUninit;
 use thumbnet::format::{DType, Op};
+use thumbnet::plan;
+
+use super::write::record;
 
 /// A tensor that has a shape and a quantization but no place yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,15 +103,7 @@ impl Program {
     #[must_use]
     pub fn step_macs(&self, number: usize) -> u64 {
         let step = &self.steps[number];
-        let elements = |shape: &[u32]| shape.iter().map(|&dim| u64::from(dim)).product::<u64>();
-        let output = &self.tensors[self.first_result() + number].shape;
-        let input = &self.tensors[step.inputs[0]].shape;
-        let taps = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
-        match &step.op {
-            Op::Conv2d(p) => elements(output) * taps(p.size) * u64::from(input[3]),
-            Op::DepthwiseConv2d(p) => elements(output) * taps(p.size),
-            Op::FullyConnected(_) => elements(input) * u64::from(*output.last().unwrap_or(&1)),
-            _ => 0,
-        }
+        let [input, output] = [step.inputs[0], self.first_result() + number].map(|index| record(self, index, 0));
+        plan::macs(&step.op, &input, &output)
     }
 }

@@ -4,6 +4,7 @@ mod activation;
 mod channels;
 mod convolution;
 mod eltwise;
+mod lstm;
 mod pool;
 mod shape;
 mod softmax;
@@ -39,6 +40,7 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (28, "TANH", activation::tanh),
     (34, "PAD", shape::pad),
     (43, "SQUEEZE", shape::reshape),
+    (44, "UNIDIRECTIONAL_SEQUENCE_LSTM", lstm::lstm),
     (56, "ARG_MAX", shape::arg_max),
     (60, "PADV2", shape::pad),
     (70, "EXPAND_DIMS", shape::reshape),

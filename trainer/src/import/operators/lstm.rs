@@ -1,0 +1,111 @@
+//! `UNIDIRECTIONAL_SEQUENCE_LSTM` with int8 weights and a 16-bit cell.
+
+use anyhow::{Context, Result, bail, ensure};
+use thumbnet::format::{LstmParams, Op};
+use thumbnet::kernels::Scale;
+
+use super::unary;
+use crate::import::Reference;
+use crate::import::conversion::Conversion;
+use crate::import::schema::{Operator, Type};
+use crate::quantize::multiplier;
+
+/// Inputs of the operator, each the first of four gates: input, forget, cell, output.
+const INPUT_WEIGHTS: usize = 1;
+const RECURRENT_WEIGHTS: usize = 5;
+const BIASES: usize = 12;
+/// The states, which the file keeps from one inference to the next.
+const HIDDEN_STATE: usize = 18;
+const CELL_STATE: usize = 19;
+/// What the gates' accumulators are scaled to: Q3.12.
+const GATE_SCALE: f32 = 1.0 / 4096.0;
+
+pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let absent = [(9..12, "peepholes"), (16..18, "a projection"), (20..24, "layer normalization")];
+    for (inputs, name) in absent {
+        ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} are not supported");
+    }
+    let (x, y) = (operator.input(0)?, operator.output()?);
+    let &[batch, _, inputs] = c.tensor(x).shape.as_slice() else { bail!("the input needs three dimensions") };
+    ensure!(operator.byte(3)? == 0 || batch == 1, "time-major sequences are supported for a batch of 1");
+    ensure!(operator.byte(0)? == 4, "fused activation {}, expected tanh", operator.byte(0)?);
+    let cells = *c.tensor(y).shape.last().context("the output needs dimensions")?;
+    let (inputs, cells) = (inputs as usize, cells as usize);
+    let (input, hidden_state) = (c.quant(x)?, c.quant(operator.input(HIDDEN_STATE)?)?);
+    ensure!(hidden_state == c.quant(y)?, "the hidden state and the output have different quantizations");
+
+    let cell_state = c.tensor(operator.input(CELL_STATE)?);
+    let &[cell_scale] = cell_state.scales.as_slice() else { bail!("the cell state needs one scale") };
+    ensure!(cell_state.dtype == Type::I16, "the cell state is {:?}, expected int16", cell_state.dtype);
+    let cell_fraction = (9..=15u32).find(|&bits| cell_scale == 1.0 / (1u32 << bits) as f32);
+    let cell_fraction = cell_fraction.with_context(|| format!("cell scale {cell_scale}, expected 2^-15 to 2^-9"))?;
+    let clip = operator.float(1, 0.0)?;
+    let clip = if clip > 0.0 { (clip / cell_scale).min(32767.0) as u32 } else { 32767 };
+
+    let intermediate =
+        operator.intermediates.get(4).and_then(|&index| c.model.tensors.get(usize::try_from(index).ok()?));
+    let intermediate = intermediate.context("the quantization of the hidden state (intermediate 4) is missing")?;
+    let (&[hidden_scale], &[hidden_zero]) = (intermediate.scales.as_slice(), intermediate.zero_points.as_slice())
+    else {
+        bail!("the hidden state (intermediate 4) needs one scale and one zero point");
+    };
+    ensure!((-128..=127).contains(&hidden_zero), "the hidden state has zero point {hidden_zero}");
+    // LiteRT's reference kernel subtracts the zero point where TFLM adds it.
+    let sign = if c.reference == Reference::Tflm { 1 } else { -1 };
+    let q15 = 2f32.powi(-15);
+    let params = LstmParams {
+        cell_fraction,
+        clip,
+        hidden_offset: sign * hidden_zero as i32,
+        input_scales: scales(c, operator, INPUT_WEIGHTS, input.scale)?,
+        recurrent_scales: scales(c, operator, RECURRENT_WEIGHTS, hidden_state.scale)?,
+        hidden: multiplier((q15 / hidden_scale * q15).into())?,
+        input_weights: weights(c, operator, INPUT_WEIGHTS, cells, inputs)?,
+        recurrent_weights: weights(c, operator, RECURRENT_WEIGHTS, cells, cells)?,
+        biases: biases(c, operator, cells)?,
+    };
+    unary(c, operator, Op::Lstm(params))
+}
+
+/// The factors of the four gates from one kind of weights to Q3.12.
+fn scales(c: &Conversion<'_>, operator: &Operator<'_>, first: usize, input: f32) -> Result<[Scale; 4]> {
+    let mut scales = [Scale::default(); 4];
+    for (gate, scale) in scales.iter_mut().enumerate() {
+        let index =
+            operator.optional(first + gate).context("without input gate (coupled gates) it is not supported")?;
+        *scale = multiplier((c.quant(index)?.scale * input / GATE_SCALE).into())?;
+    }
+    Ok(scales)
+}
+
+/// The weights of all gates, interleaved by cell.
+fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, first: usize, cells: usize, len: usize) -> Result<u32> {
+    let mut gates: [&[i8]; 4] = [&[]; 4];
+    for (gate, weights) in gates.iter_mut().enumerate() {
+        let tensor = c.tensor(operator.input(first + gate)?);
+        let data = tensor.data.with_context(|| format!("weights \"{}\" have to be a constant", tensor.name))?;
+        ensure!(
+            data.len() == cells * len,
+            "\"{}\" has shape {:?}, expected {cells} by {len}",
+            tensor.name,
+            tensor.shape
+        );
+        ensure!(c.quant(operator.input(first + gate)?)?.zero_point == 0, "\"{}\" has a zero point", tensor.name);
+        *weights = bytemuck::cast_slice(data);
+    }
+    let row = |cell: usize| gates.into_iter().flat_map(move |gate| gate[cell * len..(cell + 1) * len].iter().copied());
+    let interleaved: Vec<i8> = (0..cells).flat_map(row).collect();
+    Ok(c.push_data(&interleaved))
+}
+
+fn biases(c: &mut Conversion<'_>, operator: &Operator<'_>, cells: usize) -> Result<u32> {
+    let mut gates = Vec::new();
+    for gate in 0..4 {
+        let tensor = c.tensor(operator.input(BIASES + gate)?);
+        let values = tensor.integers()?;
+        ensure!(values.len() == cells, "\"{}\" has {} biases, expected {cells}", tensor.name, values.len());
+        gates.push(values);
+    }
+    let interleaved: Vec<i32> = (0..cells).flat_map(|cell| gates.iter().map(move |gate| gate[cell] as i32)).collect();
+    Ok(c.push_data(&interleaved))
+}
