@@ -207,11 +207,15 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::MaxPool(p) => pool::max_pool2d(p, memory.read(a)?, i8s(y)),
         Call::AveragePool(p) => pool::average_pool2d(p, memory.read(a)?, i8s(y)),
-        Call::Add(p, _) if in_place => eltwise::add_in_place(p, Operand::A, memory.read(b)?, i8s(y)),
-        Call::Add(p, _) if memory.is_output(b) => eltwise::add_in_place(p, Operand::B, memory.read(a)?, i8s(y)),
+        Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
+        Call::Add(p, shapes) if memory.is_output(b) => {
+            eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
+        }
         Call::Add(p, shapes) => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Mul(p, _) if in_place => eltwise::mul_in_place(p, Operand::A, memory.read(b)?, i8s(y)),
-        Call::Mul(p, _) if memory.is_output(b) => eltwise::mul_in_place(p, Operand::B, memory.read(a)?, i8s(y)),
+        Call::Mul(p, shapes) if in_place => eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
+        Call::Mul(p, shapes) if memory.is_output(b) => {
+            eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
+        }
         Call::Mul(p, shapes) => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::Concat { .. } => return None,
         Call::Pad { input, before, output, value } => {

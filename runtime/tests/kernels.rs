@@ -207,19 +207,17 @@ proptest! {
         prop_assert_eq!(&run(len, 0, |y, _| eltwise::add(&add, &shapes, &a, &b, y)), &expected_sum);
         let expected = run(len, 0, |y, _| reference::mul(&mul, &shapes, &a, &b, y));
         prop_assert_eq!(&run(len, 0, |y, _| eltwise::mul(&mul, &shapes, &a, &b, y)), &expected);
-        if shapes.inputs == [output; 2] {
-            let mut y = a.clone();
-            eltwise::add_in_place(&add, Operand::A, &b, &mut y);
-            prop_assert_eq!(&y, &expected_sum);
-            let mut y = b.clone();
-            eltwise::add_in_place(&add, Operand::B, &a, &mut y);
-            prop_assert_eq!(&y, &expected_sum);
-            let mut y = a.clone();
-            eltwise::mul_in_place(&mul, Operand::A, &b, &mut y);
-            prop_assert_eq!(&y, &expected);
-            let mut y = b.clone();
-            eltwise::mul_in_place(&mul, Operand::B, &a, &mut y);
-            prop_assert_eq!(&y, &expected);
+        for (over, index) in [(Operand::A, 0), (Operand::B, 1)] {
+            let (own, other) = if index == 0 { (&a, &b) } else { (&b, &a) };
+            // The output lies over an operand of its own shape; the other one may be repeated.
+            if shapes.inputs[index] == output {
+                let mut y = own.clone();
+                eltwise::add_in_place(&add, &shapes, over, other, &mut y);
+                prop_assert_eq!(&y, &expected_sum);
+                let mut y = own.clone();
+                eltwise::mul_in_place(&mul, &shapes, over, other, &mut y);
+                prop_assert_eq!(&y, &expected);
+            }
         }
     }
 

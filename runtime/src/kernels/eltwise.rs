@@ -22,10 +22,10 @@ pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 }
 
 /// The same where the output lies over one operand of its own shape.
-pub fn add_in_place(p: &Add, over: Operand, other: &[i8], y: &mut [i8]) {
+pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
     match over {
-        Operand::A => y.iter_mut().zip(other).for_each(|(y, &b)| *y = add_one(p, *y, b)),
-        Operand::B => y.iter_mut().zip(other).for_each(|(y, &a)| *y = add_one(p, a, *y)),
+        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
+        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| add_one(p, a, y)),
     }
 }
 
@@ -35,10 +35,10 @@ pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 }
 
 /// The same where the output lies over one operand of its own shape.
-pub fn mul_in_place(p: &Mul, over: Operand, other: &[i8], y: &mut [i8]) {
+pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
     match over {
-        Operand::A => y.iter_mut().zip(other).for_each(|(y, &b)| *y = mul_one(p, *y, b)),
-        Operand::B => y.iter_mut().zip(other).for_each(|(y, &a)| *y = mul_one(p, a, *y)),
+        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| mul_one(p, y, b)),
+        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| mul_one(p, a, y)),
     }
 }
 
@@ -76,6 +76,23 @@ fn broadcast(shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8], f: impl Fn(i8
             operand.get(start..start.saturating_add(shape[5])).unwrap_or(&[])
         });
         y.iter_mut().zip(a.iter().cycle()).zip(b.iter().cycle()).for_each(|((y, &a), &b)| *y = f(a, b));
+    }
+}
+
+/// Applies `f` to each element of `y` and what broadcasting pairs it with of operand number `index`.
+#[inline(always)]
+fn broadcast_in_place(shapes: &Broadcast, index: usize, other: &[i8], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+    let [first, second] = shapes.inputs;
+    let shape = if index == 0 { first } else { second };
+    if shape == shapes.output {
+        y.iter_mut().zip(other).for_each(|(y, &other)| *y = f(*y, other));
+        return;
+    }
+    let [.., row] = shapes.output;
+    for (index, y) in y.chunks_exact_mut(row.max(1)).enumerate() {
+        let start = row_start(&shapes.output, &shape, index);
+        let other = other.get(start..start.saturating_add(shape[5])).unwrap_or(&[]);
+        y.iter_mut().zip(other.iter().cycle()).for_each(|(y, &other)| *y = f(*y, other));
     }
 }
 

@@ -7,8 +7,7 @@
 //! `c_t = clip(sat16(round(f·c_{t−1} / 2^15) + round(i·g / 2^(30−n))))` in Q(15−n).n; `h_t = zp_h + hidden·o·tanh(c_t)`.
 //! Both states are zero before the first step.
 //!
-//! Source: TensorFlow Lite's reference kernel of `UNIDIRECTIONAL_SEQUENCE_LSTM`, `LstmStepInteger8x8_16`, in which the
-//! zero point of the hidden state is subtracted where one would add it; [`Lstm::hidden_offset`] holds what is added.
+//! Source: TensorFlow Lite's reference kernel of `UNIDIRECTIONAL_SEQUENCE_LSTM`, `LstmStepInteger8x8_16`.
 
 use super::Lstm;
 use super::dot::dot_4;

@@ -107,6 +107,7 @@ impl<'a> Conversion<'a> {
             return Ok(value);
         }
         let tensor = self.tensor(index);
+        ensure!(!tensor.is_variable, "\"{}\" is a variable, which this operator cannot read", tensor.name);
         let data = tensor.data.with_context(|| format!("\"{}\" is read before it is computed", tensor.name))?;
         let mut desc = self.describe(index)?;
         desc.constant = Some(self.push_data(data));

@@ -100,7 +100,7 @@ pub(super) fn hard_swish(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Res
         bail!("its output's scale {} is too fine for its input's {}", output.scale, input.scale);
     }
     let high = |multiplier: i32| {
-        if multiplier >= i32::MAX - (1 << 15) { i16::MAX } else { (multiplier + (1 << 15) >> 16) as i16 }
+        if multiplier >= i32::MAX - (1 << 15) { i16::MAX } else { ((multiplier + (1 << 15)) >> 16) as i16 }
     };
     lookup(c, operator, Function::HardSwish, |q| {
         let x = ((q - input.zero_point) * 128) as i16;

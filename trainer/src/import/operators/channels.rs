@@ -25,6 +25,9 @@ pub(super) fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, layer: &L
     let data = filter.data.with_context(|| format!("weights \"{}\" have to be a constant", filter.name))?;
     ensure!(filter.dtype == Type::I8, "weights \"{}\" are {:?}, expected int8", filter.name, filter.dtype);
     ensure!(filter.zero_points.iter().all(|&zero| zero == 0), "weights \"{}\" have a zero point", filter.name);
+    let axis = if layer.channel_last { filter.shape.len() as i32 - 1 } else { 0 };
+    let is_per_output = filter.scales.len() == 1 || filter.axis == axis;
+    ensure!(is_per_output, "\"{}\" has scales along axis {}, expected {axis}", filter.name, filter.axis);
     let mut weights: Vec<i8> = bytemuck::cast_slice(data).to_vec();
     let biases = biases(c, operator, layer.outputs)?;
     let scale = |channel: usize| match filter.scales.as_slice() {

@@ -5,7 +5,7 @@ use thumbnet::format::{LstmParams, Op};
 use thumbnet::kernels::Scale;
 
 use super::unary;
-use crate::import::Reference;
+use crate::compile::TensorDesc;
 use crate::import::conversion::Conversion;
 use crate::import::schema::{Operator, Type};
 use crate::quantize::multiplier;
@@ -26,8 +26,9 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} are not supported");
     }
     let (x, y) = (operator.input(0)?, operator.output()?);
-    let &[batch, _, inputs] = c.tensor(x).shape.as_slice() else { bail!("the input needs three dimensions") };
-    ensure!(operator.byte(3)? == 0 || batch == 1, "time-major sequences are supported for a batch of 1");
+    let &[first, second, inputs] = c.tensor(x).shape.as_slice() else { bail!("the input needs three dimensions") };
+    let is_time_major = operator.byte(3)? != 0;
+    ensure!(!is_time_major || second == 1, "time-major sequences are supported for a batch of 1, not of {second}");
     ensure!(operator.byte(0)? == 4, "fused activation {}, expected tanh", operator.byte(0)?);
     let cells = *c.tensor(y).shape.last().context("the output needs dimensions")?;
     let (inputs, cells) = (inputs as usize, cells as usize);
@@ -50,13 +51,11 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         bail!("the hidden state (intermediate 4) needs one scale and one zero point");
     };
     ensure!((-128..=127).contains(&hidden_zero), "the hidden state has zero point {hidden_zero}");
-    // LiteRT's reference kernel subtracts the zero point where TFLM adds it.
-    let sign = if c.reference == Reference::Tflm { 1 } else { -1 };
     let q15 = 2f32.powi(-15);
     let params = LstmParams {
         cell_fraction,
         clip,
-        hidden_offset: sign * hidden_zero as i32,
+        hidden_offset: hidden_zero as i32,
         input_scales: scales(c, operator, INPUT_WEIGHTS, input.scale)?,
         recurrent_scales: scales(c, operator, RECURRENT_WEIGHTS, hidden_state.scale)?,
         hidden: multiplier((q15 / hidden_scale * q15).into())?,
@@ -64,7 +63,17 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         recurrent_weights: weights(c, operator, RECURRENT_WEIGHTS, cells, cells)?,
         biases: biases(c, operator, cells)?,
     };
-    unary(c, operator, Op::Lstm(params))
+    if !is_time_major {
+        return unary(c, operator, Op::Lstm(params));
+    }
+    // A batch of one: the same bytes with batch and time exchanged.
+    let (before, sequence) = (c.describe(x)?, c.describe(y)?);
+    let before = TensorDesc { shape: vec![1, first, inputs as u32], ..before };
+    let sequence = TensorDesc { shape: vec![1, first, cells as u32], ..sequence };
+    let input = c.value(x)?;
+    let input = c.push_step(before, Op::Reshape, &[input]);
+    let result = c.push_step(sequence, Op::Lstm(params), &[input]);
+    c.push(y, Op::Reshape, &[result])
 }
 
 /// The factors of the four gates from one kind of weights to Q3.12.

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Golden vectors of int8 operators, computed by LiteRT's reference kernels.
+
+    pip install ai-edge-litert==2.3.0 flatbuffers==25.12.19 numpy
+    python3 generate.py [--out vectors] [--cases 24] [OPERATOR ...]
+
+Each file holds the cases of one operator, gzipped: per case the lengths of model, inputs and outputs (three little-endian
+u32), then those bytes. Inputs and outputs are RUNS inferences of a fresh interpreter each, back to back. The seed of a case
+is its operator's name and its number.
+"""
+
+import argparse
+import gzip
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from operators import OPERATORS
+from tflite_writer import write
+
+RUNS = 3
+
+
+def case(name, number):
+    """One model with inputs and LiteRT's outputs; None where LiteRT refuses it."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()) + number)
+    tensors, ops, inputs, outputs = OPERATORS[name](rng, number)
+    model = write(tensors, ops, inputs, outputs)
+    fed, got = b"", b""
+    for run in range(RUNS):
+        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            shape, dtype = detail["shape"], detail["dtype"]
+            if dtype == np.int8:
+                values = rng.integers(-128, 128, shape).astype(np.int8)
+                values[rng.random(shape) < 0.1] = rng.choice([-128, 127])
+            else:
+                values = rng.normal(0, 2, shape).astype(dtype)
+            interpreter.set_tensor(detail["index"], values)
+            fed += values.tobytes()
+        interpreter.invoke()
+        got += b"".join(interpreter.get_tensor(d["index"]).tobytes() for d in interpreter.get_output_details())
+    return model, fed, got
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "vectors")
+    parser.add_argument("--cases", type=int, default=24)
+    parser.add_argument("operators", nargs="*")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in args.operators or OPERATORS:
+        blob, refused = b"", 0
+        for number in range(args.cases):
+            try:
+                parts = case(name, number)
+            except (RuntimeError, ValueError) as error:
+                refused += 1
+                last = error
+                continue
+            blob += struct.pack("<3I", *map(len, parts)) + b"".join(parts)
+        path = args.out / f"{name}.gz"
+        path.write_bytes(gzip.compress(blob, 9, mtime=0))
+        print(f"{name}: {args.cases - refused} cases, {path.stat().st_size} bytes", f"({refused} refused: {last})" if refused else "")
+
+
+if __name__ == "__main__":
+    main()
