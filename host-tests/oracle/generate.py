@@ -23,6 +23,9 @@ from tflite_writer import write
 
 RUNS = 3
 
+# The reference kernel of int8 SUM writes -1 or nothing (ai-edge-litert 2.3.0); the default one computes it.
+DEFAULT_KERNELS = {"sum"}
+
 
 def case(name, number):
     """One model with inputs and LiteRT's outputs; None where LiteRT refuses it."""
@@ -30,8 +33,10 @@ def case(name, number):
     tensors, ops, inputs, outputs = OPERATORS[name](rng, number)
     model = write(tensors, ops, inputs, outputs)
     fed, got = b"", b""
+    reference, default = OpResolverType.BUILTIN_REF, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    resolver = default if name in DEFAULT_KERNELS else reference
     for run in range(RUNS):
-        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver)
         interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():
             shape, dtype = detail["shape"], detail["dtype"]

@@ -266,6 +266,195 @@ def arg(code, options_type):
     return make
 
 
+def transpose(rng, number):
+    rank = int(rng.integers(2, 6))
+    shape = [int(n) for n in rng.integers(1, 5, rank)]
+    order = [int(n) for n in rng.permutation(rank)]
+    x = activation(rng, shape)
+    return [x, constant(order), like(x, [shape[a] for a in order])], [Op(39, [0, 1], [2], 26, [])], [0], [2]
+
+
+def slice_(rng, number):
+    shape = image(rng)
+    begin = [int(rng.integers(0, s)) for s in shape]
+    size = [int(rng.integers(1, s - b + 1)) for s, b in zip(shape, begin)]
+    x, y = activation(rng, shape), None
+    y = like(x, size)
+    size = [-1 if b + n == s and rng.random() < 0.5 else n for b, n, s in zip(begin, size, shape)]
+    return [x, constant(begin), constant(size), y], [Op(65, [0, 1, 2], [3], 48, [])], [0], [3]
+
+
+def strided_slice(rng, number):
+    shape = image(rng)
+    while True:
+        begin = [int(rng.integers(-s, s)) for s in shape]
+        end = [int(rng.integers(-s - 1, s + 2)) for s in shape]
+        step = [int(rng.choice([-2, -1, 1, 1, 1, 2, 3])) for _ in shape]
+        begin_mask, end_mask, shrink = (int(rng.integers(0, 16)) & int(rng.integers(0, 16)) for _ in range(3))
+        step = [1 if shrink >> a & 1 else n for a, n in enumerate(step)]
+        begin_mask, end_mask = begin_mask & ~shrink, end_mask & ~shrink
+        index = []
+        for a in range(4):
+            if shrink >> a & 1:
+                index.append(begin[a])
+            else:
+                index.append(slice(None if begin_mask >> a & 1 else begin[a], None if end_mask >> a & 1 else end[a], step[a]))
+        out = list(np.zeros(shape)[tuple(index)].shape)
+        # What LiteRT does with an end of -1 behind a negative step differs from Python: leave the reading to it.
+        end = [b + 1 if shrink >> a & 1 else e for a, (b, e) in enumerate(zip(begin, end))]
+        if np.prod(out, dtype=int) > 0 and out:
+            break
+    x = activation(rng, shape)
+    options = [(f, "int32", v) for f, v in enumerate([begin_mask, end_mask, 0, 0, shrink])]
+    return ([x, constant(begin), constant(end), constant(step), like(x, out)], [Op(45, [0, 1, 2, 3], [4], 32, options)], [0], [4])
+
+
+def split(rng, number):
+    shape, axis, count = image(rng, 5), int(rng.integers(0, 4)), int(rng.integers(1, 4))
+    x = activation(rng, [s * count if a == axis else s for a, s in enumerate(shape)])
+    outs = list(range(2, 2 + count))
+    return [constant(axis), x, *(like(x, shape) for _ in outs)], [Op(49, [0, 1], outs, 35, [(0, "int32", count)])], [1], outs
+
+
+def split_v(rng, number):
+    shape, axis, count = image(rng, 5), int(rng.integers(-4, 4)), int(rng.integers(1, 4))
+    sizes = [int(n) for n in rng.integers(1, 4, count)]
+    part = lambda n: [n if a == axis % 4 else s for a, s in enumerate(shape)]
+    x = activation(rng, part(sum(sizes)))
+    outs = list(range(3, 3 + count))
+    tensors = [x, constant(sizes), constant(axis), *(like(x, part(n)) for n in sizes)]
+    return tensors, [Op(102, [0, 1, 2], outs, 79, [(0, "int32", count)])], [0], outs
+
+
+def pack(rng, number):
+    shape, count = image(rng, 5)[: int(rng.integers(1, 5))], int(rng.integers(1, 4))
+    axis = int(rng.integers(0, len(shape) + 1))
+    x = activation(rng, shape)
+    out = shape[:axis] + [count] + shape[axis:]
+    ids = list(range(count))
+    options = [(0, "int32", count), (1, "int32", axis)]
+    return [*(like(x, shape) for _ in ids), like(x, out)], [Op(83, ids, [count], 59, options)], ids, [count]
+
+
+def unpack(rng, number):
+    shape = image(rng, 5)
+    axis = int(rng.integers(0, 4))
+    count = shape[axis]
+    x = activation(rng, shape)
+    outs = list(range(1, 1 + count))
+    options = [(0, "int32", count), (1, "int32", axis)]
+    return [x, *(like(x, shape[:axis] + shape[axis + 1 :]) for _ in outs)], [Op(88, [0], outs, 64, options)], [0], outs
+
+
+def blocks(code, options_type, to_depth):
+    def make(rng, number):
+        n, h, w, c = image(rng, 5, 4)
+        b = int(rng.integers(1, 4))
+        wide, deep = [n, h * b, w * b, c], [n, h, w, c * b * b]
+        x = activation(rng, wide if to_depth else deep)
+        return [x, like(x, deep if to_depth else wide)], [Op(code, [0], [1], options_type, [(0, "int32", b)])], [0], [1]
+
+    return make
+
+
+def space_to_batch(rng, number):
+    shape, block = image(rng, 6, 4), [int(n) for n in rng.integers(1, 4, 2)]
+    pads = rng.integers(0, 3, (2, 2))
+    for a in range(2):
+        pads[a][1] += -(shape[1 + a] + pads[a].sum()) % block[a]
+    size = [int((shape[1 + a] + pads[a].sum()) // block[a]) for a in range(2)]
+    x = activation(rng, shape)
+    y = like(x, [shape[0] * block[0] * block[1], *size, shape[3]])
+    return [x, constant(block), constant(pads), y], [Op(38, [0, 1, 2], [3])], [0], [3]
+
+
+def batch_to_space(rng, number):
+    shape, block = image(rng, 6, 4), [int(n) for n in rng.integers(1, 4, 2)]
+    crops = rng.integers(0, 2, (2, 2))
+    x = activation(rng, [shape[0] * block[0] * block[1], *shape[1:]])
+    y = like(x, [shape[0], *(int(shape[1 + a] * block[a] - crops[a].sum()) for a in range(2)), shape[3]])
+    return [x, constant(block), constant(crops), y], [Op(37, [0, 1, 2], [3])], [0], [3]
+
+
+def gather(rng, number):
+    shape, axis = image(rng), int(rng.integers(0, 4))
+    indices = rng.integers(0, shape[axis], int(rng.integers(1, 6)))
+    x = activation(rng, shape)
+    y = like(x, shape[:axis] + [len(indices)] + shape[axis + 1 :])
+    return [x, constant(indices), y], [Op(36, [0, 1], [2], 23, [(0, "int32", axis)])], [0], [2]
+
+
+def reduce(code, quantized):
+    def make(rng, number):
+        shape = image(rng, 7)
+        axes = [1, 2] if number % 3 == 0 else sorted(int(a) for a in rng.choice(4, rng.integers(1, 4), replace=False))
+        keep = bool(rng.random() < 0.5)
+        out = [1 if a in axes else s for a, s in enumerate(shape) if keep or a not in axes]
+        x = activation(rng, shape)
+        count = np.prod([shape[a] for a in axes]) if code == 74 else 1
+        other = activation(rng, out, scale=float(x.scale[0]) * rng.uniform(0.2, 2) * count)
+        y = other if quantized and rng.random() < 0.7 else like(x, out)
+        return [x, constant(axes), y], [Op(code, [0, 1], [2], 27, [(0, "bool", keep)])], [0], [2]
+
+    return make
+
+
+def resize(code, options_type, first):
+    def make(rng, number):
+        shape = image(rng)
+        size = [int(n) for n in rng.integers(1, 12, 2)]
+        align, half = [(False, False), (True, False), (False, True)][number % 3]
+        x = activation(rng, shape)
+        options = [(first, "bool", align), (first + 1, "bool", half)]
+        return [x, constant(size), like(x, [shape[0], *size, shape[3]])], [Op(code, [0, 1], [2], options_type, options)], [0], [2]
+
+    return make
+
+
+def batch_matmul(rng, number):
+    batch, m, k, n = (int(v) for v in rng.integers(1, [4, 6, 20, 6]))
+    turn_a, turn_b = bool(rng.random() < 0.3), bool(rng.random() < 0.5)
+    a = activation(rng, [batch, k, m] if turn_a else [batch, m, k])
+    b = activation(rng, [batch, n, k] if turn_b else [batch, k, n])
+    scale = float(a.scale[0] * b.scale[0] * 74 * 74 * np.sqrt(k) / 127)
+    y = activation(rng, [batch, m, n], scale=scale)
+    return [a, b, y], [Op(126, [0, 1], [2], 101, [(0, "bool", turn_a), (1, "bool", turn_b)])], [0, 1], [2]
+
+
+def transpose_conv(rng, number):
+    n, h, w, c = image(rng, 6)
+    taps, stride = [int(v) for v in rng.integers(1, 5, 2)], [int(v) for v in rng.integers(1, 4, 2)]
+    same = bool(rng.random() < 0.5)
+    out = [s * d if same else (s - 1) * d + t for s, d, t in zip([h, w], stride, taps)]
+    outputs = int(rng.integers(1, 6))
+    x = activation(rng, [n, h, w, c])
+    weight = weights(rng, [outputs, *taps, c], outputs, 0)
+    fan = c * taps[0] * taps[1]
+    y = conv_output(rng, x, weight, [n, *out, outputs], fan / (stride[0] * stride[1]) + 1)
+    options = [(0, "int8", not same), (1, "int32", stride[1]), (2, "int32", stride[0])]
+    tensors = [constant([n, *out, outputs]), weight, x, y]
+    with_bias = rng.random() < 0.7
+    if with_bias:
+        tensors.append(bias(rng, x, weight, outputs, fan))
+    return tensors, [Op(67, [0, 1, 2, 4] if with_bias else [0, 1, 2], [3], 49, options)], [2], [3]
+
+
+def prelu(rng, number):
+    shape = image(rng, 6)
+    x = activation(rng, shape)
+    alpha_shape = [[1, 1, shape[3]], [shape[3]], shape[1:], [1]][number % 4]
+    alpha = activation(rng, alpha_shape)
+    alpha.data = rng.integers(-128, 128, alpha_shape).astype(np.int8)
+    return [x, alpha, activation(rng, shape)], [Op(54, [0, 1], [2])], [0], [2]
+
+
+def squared_difference(rng, number):
+    tensors, ops, inputs, outputs = binary(99, 76, fused=False)(rng, number)
+    reach = float(max(tensors[0].scale[0], tensors[1].scale[0])) * 120
+    tensors[2].scale = np.float32([reach * reach / 255])
+    return tensors, ops, inputs, outputs
+
+
 OPERATORS = {
     "add": binary(0, 11),
     "average_pool_2d": pool(1),
@@ -292,4 +481,35 @@ OPERATORS = {
     "leaky_relu": unary(98, 75, lambda rng: [(0, "float32", rng.uniform(0, 1))]),
     "quantize": quantize,
     "hard_swish": hard_swish,
+    "abs": unary(101, 78),
+    "neg": unary(59, 42),
+    "sqrt": unary(75, low=-128),
+    "rsqrt": unary(76, low=-128),
+    "sub": binary(41, 28),
+    "squared_difference": squared_difference,
+    "minimum": binary(57, 39, fused=False, same=True),
+    "maximum": binary(55, 39, fused=False, same=True),
+    "prelu": prelu,
+    "transpose": transpose,
+    "slice": slice_,
+    "strided_slice": strided_slice,
+    "split": split,
+    "split_v": split_v,
+    "pack": pack,
+    "unpack": unpack,
+    "space_to_depth": blocks(26, 19, True),
+    "depth_to_space": blocks(5, 94, False),
+    "space_to_batch_nd": space_to_batch,
+    "batch_to_space_nd": batch_to_space,
+    "gather": gather,
+    "mirror_pad": pad(100),
+    "resize_nearest_neighbor": resize(97, 74, 0),
+    "resize_bilinear": resize(23, 15, 2),
+    "mean": reduce(40, True),
+    "sum": reduce(74, True),
+    "reduce_max": reduce(82, False),
+    "reduce_min": reduce(89, False),
+    "arg_min": arg(79, 57),
+    "batch_matmul": batch_matmul,
+    "transpose_conv": transpose_conv,
 }

@@ -4,10 +4,10 @@
 
 use crate::arena::Span;
 use crate::error::StepProblem;
-use crate::format::{ConvParams, LstmParams, MAX_RANK, Op, PoolParams, Step, Tensor};
+use crate::format::{AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, ReduceFunction, Step, Tensor};
 use crate::kernels::{
-    Add, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Softmax, Window, conv2d, depthwise,
-    fully_connected, lstm,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Reduce, Resize, Softmax, View,
+    Window, conv2d, depthwise, fully_connected, lstm,
 };
 
 /// A step bound to its weights and shapes.
@@ -28,6 +28,13 @@ pub(crate) enum Call<'m> {
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
+    Binary(Binary, Broadcast),
+    View(View),
+    Take { len: usize, inner: usize, indices: &'m [i32] },
+    Reduce(ReduceFunction, Reduce),
+    Resize(Resize),
+    MatMul(MatMul),
+    TransposeConv(Conv2d<'m>),
 }
 
 impl<'m> Call<'m> {
@@ -58,17 +65,10 @@ impl<'m> Call<'m> {
             }
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
             Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
-            Op::Add(p) => Self::Add(
-                Add {
-                    input_zero_points: [a.zero_point, b.zero_point],
-                    output_zero_point: y.zero_point,
-                    left_shift: p.left_shift,
-                    inputs: p.inputs,
-                    output: p.output,
-                    clamp: p.clamp,
-                },
-                broadcast(a, b, y),
-            ),
+            Op::Add(p) => Self::Add(sum(p, a, b, y), broadcast(a, b, y)),
+            Op::Binary(p) => {
+                Self::Binary(Binary { function: p.function, args: sum(&p.args, a, b, y) }, broadcast(a, b, y))
+            }
             Op::Mul(p) => Self::Mul(
                 Mul {
                     input_zero_points: [a.zero_point, b.zero_point],
@@ -90,6 +90,47 @@ impl<'m> Call<'m> {
             Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
             Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
             Op::ArgMax => Self::ArgMax { row: last_dim(a) },
+            Op::View(p) => Self::View(View {
+                shape: right_aligned(y),
+                offset: p.offset as isize,
+                strides: p.strides.map(|stride| stride as isize),
+            }),
+            Op::Take(p) => {
+                let axis = p.axis as usize;
+                let (&len, &count) = a.dims.get(axis).zip(y.dims.get(axis)).ok_or(StepProblem::Params)?;
+                let inner = sizes(&a.dims).iter().skip(axis.saturating_add(1)).product();
+                Self::Take { len: len as usize, inner, indices: numbers(data, p.indices, count as usize)? }
+            }
+            Op::Reduce(p) => Self::Reduce(
+                p.function,
+                Reduce {
+                    count: p.count as usize,
+                    inner: p.inner as usize,
+                    input_zero_point: a.zero_point,
+                    output_zero_point: y.zero_point,
+                    scale: p.scale,
+                    rounding: p.rounding,
+                },
+            ),
+            Op::ResizeBilinear(p) => Self::Resize(Resize {
+                input: image(a)?,
+                output: image(y)?,
+                align_corners: p.align_corners != 0,
+                half_pixel_centers: p.half_pixel_centers != 0,
+            }),
+            Op::MatMul(p) => {
+                let [.., rows, _] = *a.shape() else { return Err(StepProblem::Shape) };
+                let [.., columns, depth] = *b.shape() else { return Err(StepProblem::Shape) };
+                Self::MatMul(MatMul {
+                    size: [rows, columns, depth].map(|n| n as usize),
+                    input_zero_points: [a.zero_point, b.zero_point],
+                    output_zero_point: y.zero_point,
+                    scale: p.scale,
+                    rounding: p.rounding,
+                    clamp: p.clamp,
+                })
+            }
+            Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
         })
     }
@@ -173,6 +214,17 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
         biases: numbers(data, p.biases, gates)?,
     })
+}
+
+fn sum(p: &AddParams, a: &Tensor, b: &Tensor, y: &Tensor) -> Add {
+    Add {
+        input_zero_points: [a.zero_point, b.zero_point],
+        output_zero_point: y.zero_point,
+        left_shift: p.left_shift,
+        inputs: p.inputs,
+        output: p.output,
+        clamp: p.clamp,
+    }
 }
 
 /// The dimensions of an image, NHWC.

@@ -3,8 +3,8 @@
 use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
-use crate::format::{Border, DType, MAX_RANK, Op, Place, Step, Tensor};
-use crate::kernels::{Channel, Conv2d, Scale, Window};
+use crate::format::{BinaryFunction, Border, DType, MAX_RANK, Op, Place, ReduceFunction, Step, Tensor};
+use crate::kernels::{Channel, Conv2d, MatMul, Scale, View, Window};
 use crate::model::Model;
 use crate::plan::may_overwrite;
 
@@ -185,6 +185,58 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         }
         (Op::Lookup(_), _) => same_shape(a, y),
         (Op::Quantize | Op::Dequantize, _) => same_shape(a, y),
+        (Op::Binary(p), _) => {
+            check(p.args.left_shift <= 20 && is_range(p.args.clamp), StepProblem::Params)?;
+            let is_choice = matches!(p.function, BinaryFunction::Minimum | BinaryFunction::Maximum);
+            let b_too = a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits();
+            check(!is_choice || (same_quantization && b_too), StepProblem::Quantization)?;
+            [p.args.inputs[0], p.args.inputs[1], p.args.output].into_iter().try_for_each(scale)?;
+            broadcasts(a, b, y)
+        }
+        (Op::View(_), Call::View(p)) => {
+            check(same_quantization, StepProblem::Quantization)?;
+            view(p, elements(a)?)
+        }
+        (Op::Take(p), Call::Take { len, indices, .. }) => {
+            check(same_quantization, StepProblem::Quantization)?;
+            let others = sizes(&a.dims)
+                .iter()
+                .zip(&sizes(&y.dims))
+                .enumerate()
+                .all(|(axis, (a, y))| axis == p.axis as usize || a == y);
+            check(others && a.rank == y.rank, StepProblem::Shape)?;
+            let is_inside = |&index: &i32| usize::try_from(index).is_ok_and(|index| index < *len);
+            check(indices.iter().all(is_inside), StepProblem::Data)
+        }
+        (Op::Reduce(p), Call::Reduce(_, bound)) => {
+            let is_sum = p.function == ReduceFunction::Sum;
+            check(is_sum || same_quantization, StepProblem::Quantization)?;
+            let is_scale = p.scale.multiplier >= 0 && (-31..=30).contains(&p.scale.shift);
+            check(is_scale && bound.count > 0 && bound.inner > 0, StepProblem::Params)?;
+            let outputs = elements(y)?;
+            let is_exact =
+                outputs.is_multiple_of(bound.inner) && outputs.checked_mul(bound.count) == Some(elements(a)?);
+            // 2^23 times 255 fits 31 bits.
+            check(is_exact && bound.count <= 1 << 23, StepProblem::Shape)
+        }
+        (Op::ResizeBilinear(_), Call::Resize(p)) => {
+            check(same_quantization, StepProblem::Quantization)?;
+            check(p.input[0] == p.output[0] && p.input[3] == p.output[3], StepProblem::Shape)?;
+            // Positions in 1/1024 fit 31 bits.
+            let is_small = [p.input, p.output].iter().flatten().all(|&size| size < 1 << 20);
+            check(is_small, StepProblem::Shape)
+        }
+        (Op::MatMul(p), Call::MatMul(bound)) => {
+            check(is_range(p.clamp), StepProblem::Params)?;
+            scale(p.scale)?;
+            matrices(bound, a, b, y)
+        }
+        (Op::TransposeConv2d(p), Call::TransposeConv(bound)) => {
+            check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
+            check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
+            check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
+            channel_scales(bound.channels)
+        }
         (Op::Lstm(p), Call::Lstm(bound)) => {
             let fits = y.rank == 3 && y.dims[..2] == a.dims[..2];
             check(fits, StepProblem::Shape)?;
@@ -263,6 +315,32 @@ fn concatenation(model: &Model<'_>, step: &Step<'_>, axis: u32, y: &Tensor) -> R
         sum = dims.get(axis).and_then(|dim| sum.checked_add(*dim)).ok_or(StepProblem::Shape)?;
     }
     check(y.dims.get(axis).is_some_and(|&dim| dim as usize == sum), StepProblem::Shape)
+}
+
+/// Every element that a view reads lies in its input of `len` elements.
+fn view(p: &View, len: usize) -> Result<(), StepProblem> {
+    let (mut first, mut last) = (p.offset as i64, p.offset as i64);
+    for (&size, &stride) in p.shape.iter().zip(&p.strides) {
+        let reach = (size as i64).saturating_sub(1).saturating_mul(stride as i64);
+        first = first.saturating_add(reach.min(0));
+        last = last.saturating_add(reach.max(0));
+    }
+    check(first >= 0 && last < len as i64, StepProblem::Shape)
+}
+
+/// `[.., rows, depth]` and `[.., columns, depth]` give `[.., rows, columns]`; one of the batches may be 1.
+fn matrices(p: &MatMul, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
+    let [rows, columns, depth] = p.size;
+    let batch = |tensor: &Tensor, matrix: Option<usize>| {
+        let (elements, matrix) = (elements(tensor).ok()?, matrix?);
+        elements.is_multiple_of(matrix).then(|| elements.checked_div(matrix)).flatten()
+    };
+    let batches = batch(a, rows.checked_mul(depth)).zip(batch(b, columns.checked_mul(depth)));
+    let (batches, product) = batches.zip(batch(y, rows.checked_mul(columns))).ok_or(StepProblem::Shape)?;
+    let (first, second) = batches;
+    let fits = product == first.max(second) && (first == product || first == 1) && (second == product || second == 1);
+    let ends = (y.shape().last().copied(), a.shape().last().copied());
+    check(fits && ends == (Some(columns as u32), Some(depth as u32)), StepProblem::Shape)
 }
 
 fn same_shape(a: &Tensor, y: &Tensor) -> Result<(), StepProblem> {

@@ -36,6 +36,9 @@ pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
     let taps = |size: [u32; 2]| u64::from(size[0]).saturating_mul(size[1].into());
     match op {
         Op::Conv2d(p) => elements(output).saturating_mul(taps(p.size)).saturating_mul(last(input)),
+        // Most taps of a transposed convolution reach no input pixel; each input reaches every tap.
+        Op::TransposeConv2d(p) => elements(input).saturating_mul(taps(p.size)).saturating_mul(last(output)),
+        Op::MatMul(_) => elements(output).saturating_mul(last(input)),
         Op::DepthwiseConv2d(p) => elements(output).saturating_mul(taps(p.size)),
         Op::FullyConnected(_) => elements(input).saturating_mul(last(output)),
         // Four gates, each of the input and of the hidden state.

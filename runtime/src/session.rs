@@ -3,10 +3,11 @@
 use crate::arena::{Carved, Rest, Span};
 use crate::bind::{Call, sizes};
 use crate::error::{InputError, SessionError};
-use crate::format::{DType, Place, Step, Tensor};
+use crate::format::{DType, Place, ReduceFunction, Step, Tensor};
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, quantize, softmax,
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
+    reduce, resize, softmax, transpose_conv, view,
 };
 use crate::model::Model;
 
@@ -204,6 +205,15 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Conv2d(p) => conv2d::conv2d(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Depthwise(p) => depthwise::depthwise(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::FullyConnected(p) => fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Binary(p, shapes) => eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
+        Call::Take { len, inner, indices } => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Sum, p) => reduce::sum(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Max, p) => reduce::max(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Min, p) => reduce::min(p, memory.read(a)?, i8s(y)),
+        Call::Resize(p) => resize::bilinear(p, memory.read(a)?, i8s(y)),
+        Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::MaxPool(p) => pool::max_pool2d(p, memory.read(a)?, i8s(y)),
         Call::AveragePool(p) => pool::average_pool2d(p, memory.read(a)?, i8s(y)),

@@ -12,8 +12,9 @@ mod words;
 pub use head::{HEAD_BYTES, Head, MAGIC, Section, VERSION};
 pub use info::{Info, NameList};
 pub use step::{
-    AddParams, Border, ConcatParams, ConvParams, FullyConnectedParams, Function, LookupParams, LstmParams, MAX_INPUTS,
-    MulParams, Op, PadParams, PoolParams, SoftmaxParams, Step, Steps,
+    AddParams, BinaryFunction, BinaryParams, Border, ConcatParams, ConvParams, FullyConnectedParams, Function,
+    LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MulParams, Op, PadParams, PoolParams, ReduceFunction,
+    ReduceParams, ResizeParams, SoftmaxParams, Step, Steps, TakeParams, ViewParams,
 };
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
 pub use words::{Encode, Words};

@@ -241,6 +241,102 @@ record! {
     }
 }
 
+code! {
+    /// Functions of two elements, with broadcasting; factors as in [`AddParams`], `q' = q − zero_point`.
+    pub enum BinaryFunction {
+        /// `out·(a·a' − b·b')`.
+        Sub = 0,
+        /// `out·(a·a' − b·b')^2`.
+        SquaredDifference = 1,
+        /// The smaller one; all three have the same quantization.
+        Minimum = 2,
+        /// The larger one; all three have the same quantization.
+        Maximum = 3,
+        /// `a·a'` for positive `a'`, otherwise `out·a'·b'`.
+        Prelu = 4,
+    }
+}
+
+record! {
+    /// Parameters of a function of two elements.
+    pub struct BinaryParams {
+        /// What it computes.
+        pub function: BinaryFunction,
+        /// Factors and clamp.
+        pub args: AddParams,
+    }
+}
+
+record! {
+    /// Parameters of a strided view; see [`crate::kernels::View`].
+    pub struct ViewParams {
+        /// Where the first element lies.
+        pub offset: i32,
+        /// Distance between neighbours along each dimension of the output.
+        pub strides: [i32; 6],
+    }
+}
+
+record! {
+    /// Parameters of a selection along an axis.
+    pub struct TakeParams {
+        /// The axis.
+        pub axis: u32,
+        /// Offset of the indices in the data section, 32-bit each, as many as the output has along the axis.
+        pub indices: u32,
+    }
+}
+
+code! {
+    /// What a reduction computes.
+    pub enum ReduceFunction {
+        /// The sum, or by its factor the mean.
+        Sum = 0,
+        /// The largest.
+        Max = 1,
+        /// The smallest.
+        Min = 2,
+    }
+}
+
+record! {
+    /// Parameters of a reduction; see [`crate::kernels::Reduce`].
+    pub struct ReduceParams {
+        /// What it computes.
+        pub function: ReduceFunction,
+        /// Elements that become one.
+        pub count: u32,
+        /// Distance between them.
+        pub inner: u32,
+        /// Factor of a sum; its multiplier may be below 2^30.
+        pub scale: Scale,
+        /// How a sum becomes an output.
+        pub rounding: Rounding,
+    }
+}
+
+record! {
+    /// Parameters of bilinear resizing.
+    pub struct ResizeParams {
+        /// 1 where the corners' centers are kept.
+        pub align_corners: u32,
+        /// 1 where a pixel's center is in its middle.
+        pub half_pixel_centers: u32,
+    }
+}
+
+record! {
+    /// Parameters of a product of matrices `[.., rows, depth]` and `[.., columns, depth]`.
+    pub struct MatMulParams {
+        /// Factor of the product.
+        pub scale: Scale,
+        /// How the sum becomes an output.
+        pub rounding: Rounding,
+        /// Fused activation.
+        pub clamp: Clamp,
+    }
+}
+
 /// Declares [`Op`] from one list: opcode, variant, parameters, name, and number of inputs.
 macro_rules! ops {
     ($($(#[$meta:meta])* $code:literal $variant:ident $(($params:ty))? $name:literal $inputs:expr;)*) => {
@@ -324,6 +420,20 @@ ops! {
     14 ArgMax "arg_max" 1..=1;
     /// Long short-term memory over a sequence that starts with empty states.
     15 Lstm(LstmParams) "lstm" 1..=1;
+    /// Another elementwise function of two tensors.
+    16 Binary(BinaryParams) "binary" 2..=2;
+    /// Elements of the input at other places: transposed, cut, repeated.
+    17 View(ViewParams) "view" 1..=1;
+    /// Elements along an axis by their numbers.
+    18 Take(TakeParams) "take" 1..=1;
+    /// Sum, mean or extreme along an axis.
+    19 Reduce(ReduceParams) "reduce" 1..=1;
+    /// Bilinear resizing of images.
+    20 ResizeBilinear(ResizeParams) "resize_bilinear" 1..=1;
+    /// Product of two computed matrices, the second one transposed.
+    21 MatMul(MatMulParams) "mat_mul" 2..=2;
+    /// Transposed 2-D convolution.
+    22 TransposeConv2d(ConvParams) "transpose_conv2d" 1..=1;
 }
 
 /// One step of a program.

@@ -3,8 +3,9 @@
 //! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
 //! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
 
-use super::{Add, Broadcast, Mul};
+use super::{Add, Binary, Broadcast, Mul};
 use crate::fixed::{requantize, requantize_double};
+use crate::format::BinaryFunction;
 
 /// Which operand the output lies over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +45,58 @@ pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y:
 
 #[inline(always)]
 pub(super) fn add_one(p: &Add, a: i8, b: i8) -> i8 {
+    let [a, b] = aligned(p, a, b);
+    finish(p, a.wrapping_add(b))
+}
+
+/// Any other function of two elements; see [`crate::format::BinaryFunction`].
+pub fn binary(p: &Binary, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    // One loop per function: the choice is made once, not per element.
+    match p.function {
+        BinaryFunction::Sub => broadcast(shapes, a, b, y, |a, b| sub_one(&p.args, a, b)),
+        BinaryFunction::SquaredDifference => broadcast(shapes, a, b, y, |a, b| squared_difference_one(&p.args, a, b)),
+        BinaryFunction::Minimum => broadcast(shapes, a, b, y, |a, b| a.min(b)),
+        BinaryFunction::Maximum => broadcast(shapes, a, b, y, |a, b| a.max(b)),
+        BinaryFunction::Prelu => broadcast(shapes, a, b, y, |a, b| prelu_one(&p.args, a, b)),
+    }
+}
+
+/// Both operands on their common scale.
+#[inline(always)]
+fn aligned(p: &Add, a: i8, b: i8) -> [i32; 2] {
     let [zero_a, zero_b] = p.input_zero_points;
     let [scale_a, scale_b] = p.inputs;
     let a = i32::from(a).wrapping_sub(zero_a).wrapping_shl(p.left_shift);
     let b = i32::from(b).wrapping_sub(zero_b).wrapping_shl(p.left_shift);
-    let a = requantize_double(a, scale_a.multiplier, scale_a.shift);
-    let b = requantize_double(b, scale_b.multiplier, scale_b.shift);
-    let sum = requantize_double(a.wrapping_add(b), p.output.multiplier, p.output.shift);
-    p.clamp.apply(sum.wrapping_add(p.output_zero_point))
+    [requantize_double(a, scale_a.multiplier, scale_a.shift), requantize_double(b, scale_b.multiplier, scale_b.shift)]
+}
+
+#[inline(always)]
+fn finish(p: &Add, x: i32) -> i8 {
+    let scaled = requantize_double(x, p.output.multiplier, p.output.shift);
+    p.clamp.apply(scaled.wrapping_add(p.output_zero_point))
+}
+
+fn sub_one(p: &Add, a: i8, b: i8) -> i8 {
+    let [a, b] = aligned(p, a, b);
+    finish(p, a.wrapping_sub(b))
+}
+
+fn squared_difference_one(p: &Add, a: i8, b: i8) -> i8 {
+    let [a, b] = aligned(p, a, b);
+    let difference = a.wrapping_sub(b);
+    finish(p, difference.wrapping_mul(difference))
+}
+
+/// Positive `a` by the first factor, negative ones times `b` by the output's.
+fn prelu_one(p: &Add, a: i8, b: i8) -> i8 {
+    let [zero_a, zero_b] = p.input_zero_points;
+    let x = i32::from(a).wrapping_sub(zero_a);
+    if x < 0 {
+        return finish(p, x.wrapping_mul(i32::from(b).wrapping_sub(zero_b)));
+    }
+    let [scale, _] = p.inputs;
+    p.clamp.apply(requantize_double(x, scale.multiplier, scale.shift).wrapping_add(p.output_zero_point))
 }
 
 #[inline(always)]

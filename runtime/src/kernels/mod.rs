@@ -13,6 +13,7 @@
 //! the same bits, and this file is the only place that chooses.
 
 use crate::fixed::{Rounding, requantize};
+use crate::format::BinaryFunction;
 
 pub mod activation;
 pub mod arg_max;
@@ -23,11 +24,16 @@ mod dot;
 pub mod eltwise;
 pub mod fully_connected;
 pub mod lstm;
+pub mod mat_mul;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
+pub mod reduce;
 pub mod reference;
+pub mod resize;
 pub mod softmax;
+pub mod transpose_conv;
+pub mod view;
 mod window;
 
 /// Name of the kernels that this build uses. Every core runs the portable ones so far.
@@ -214,6 +220,78 @@ pub struct Softmax {
     pub scale: Scale,
     /// Differences to the row's maximum below this count as zero probability.
     pub diff_min: i32,
+}
+
+/// Arguments of [`eltwise::binary`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Binary {
+    /// What it computes.
+    pub function: BinaryFunction,
+    /// Zero points and factors as for a sum.
+    pub args: Add,
+}
+
+/// Arguments of [`view::view`]. Strides and offset are in elements and reach no element outside of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct View {
+    /// Shape of the output, unused dimensions in front being 1.
+    pub shape: [usize; 6],
+    /// Where the first element lies.
+    pub offset: isize,
+    /// Distance in the input between neighbours along each dimension of the output.
+    pub strides: [isize; 6],
+}
+
+/// Arguments of the reductions in [`reduce`]: `[outer, count, inner]` to `[outer, inner]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Reduce {
+    /// Elements that become one.
+    pub count: usize,
+    /// Distance between them.
+    pub inner: usize,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// `s_x / s_y`, for a mean `/ count`; its multiplier may be below 2^30.
+    pub scale: Scale,
+    /// How a sum becomes an output.
+    pub rounding: Rounding,
+}
+
+/// Arguments of [`resize::bilinear`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Resize {
+    /// Input shape, NHWC.
+    pub input: [usize; 4],
+    /// Output shape, NHWC, same batch and channels.
+    pub output: [usize; 4],
+    /// The corners' centers are kept.
+    pub align_corners: bool,
+    /// A pixel's center is in its middle.
+    pub half_pixel_centers: bool,
+}
+
+/// Arguments of [`mat_mul::mat_mul`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MatMul {
+    /// Rows and columns of the product, and the length of the sums.
+    pub size: [usize; 3],
+    /// Zero points of both inputs.
+    pub input_zero_points: [i32; 2],
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// `s_a·s_b / s_y`.
+    pub scale: Scale,
+    /// How the sum becomes an output.
+    pub rounding: Rounding,
+    /// Fused activation.
+    pub clamp: Clamp,
 }
 
 /// Arguments of [`lstm::lstm`]. Gates are in the order input, forget, cell, output.

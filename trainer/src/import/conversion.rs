@@ -81,6 +81,16 @@ impl<'a> Conversion<'a> {
         Ok(TensorDesc { name, dtype, shape: tensor.shape.clone(), scale, zero_point, constant: None })
     }
 
+    /// The description of a value under a new name.
+    pub fn describe_value(&mut self, value: Value) -> TensorDesc {
+        let desc = match value {
+            Value::Input(index) => self.inputs[index].clone(),
+            Value::Constant(index) => self.constants[index].clone(),
+            Value::Result(index) => self.results[index].clone(),
+        };
+        TensorDesc { name: self.unique(&desc.name), constant: None, ..desc }
+    }
+
     pub fn tensor(&self, index: usize) -> &'a Tensor<'a> {
         &self.model.tensors[index]
     }

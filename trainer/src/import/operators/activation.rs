@@ -86,6 +86,38 @@ pub(super) fn quantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Resul
     }
 }
 
+pub(super) fn elu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Other, |x| if x < 0.0 { x.exp_m1() } else { x })
+}
+
+/// `|x|`, requantized and rounded twice.
+pub(super) fn abs(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    let factor = multiplier((input.scale / output.scale).into())?;
+    lookup(c, operator, Function::Other, |q| {
+        let scaled = requantize_double((q - input.zero_point).abs(), factor.multiplier, factor.shift);
+        scaled.saturating_add(output.zero_point)
+    })
+}
+
+/// LiteRT negates the byte as it is, whatever scales and zero points say; −128 stays.
+pub(super) fn neg(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    lookup(c, operator, Function::Other, |q| (q as i8).wrapping_neg().into())
+}
+
+/// LiteRT cuts the quotient off instead of rounding it.
+pub(super) fn sqrt(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let [input, output] = ends(c, operator)?;
+    lookup(c, operator, Function::Other, |q| {
+        let x = input.scale * (q - input.zero_point) as f32;
+        ((x.max(0.0).sqrt() / output.scale) as i32).saturating_add(output.zero_point)
+    })
+}
+
+pub(super) fn rsqrt(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Other, |x| if x > 0.0 { 1.0 / x.sqrt() } else { f32::MAX })
+}
+
 pub(super) fn dequantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     unary(c, operator, Op::Dequantize)
 }

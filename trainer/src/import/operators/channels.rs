@@ -19,8 +19,13 @@ pub(super) struct Layer {
     pub channel_last: bool,
 }
 
-/// Reads weights and biases (inputs 1 and 2) and puts them into the data; gives the offsets of weights and channels.
-pub(super) fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, layer: &Layer) -> Result<(u32, u32)> {
+/// Reads weights (input 1) and biases and puts them into the data; gives the offsets of weights and channels.
+pub(super) fn weights(
+    c: &mut Conversion<'_>,
+    operator: &Operator<'_>,
+    layer: &Layer,
+    bias: Option<usize>,
+) -> Result<(u32, u32)> {
     let filter = c.tensor(operator.input(1)?);
     let data = filter.data.with_context(|| format!("weights \"{}\" have to be a constant", filter.name))?;
     ensure!(filter.dtype == Type::I8, "weights \"{}\" are {:?}, expected int8", filter.name, filter.dtype);
@@ -29,7 +34,7 @@ pub(super) fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, layer: &L
     let is_per_output = filter.scales.len() == 1 || filter.axis == axis;
     ensure!(is_per_output, "\"{}\" has scales along axis {}, expected {axis}", filter.name, filter.axis);
     let mut weights: Vec<i8> = bytemuck::cast_slice(data).to_vec();
-    let biases = biases(c, operator, layer.outputs)?;
+    let biases = biases(c, bias, layer.outputs)?;
     let scale = |channel: usize| match filter.scales.as_slice() {
         [scale] => Ok(*scale),
         scales if scales.len() == layer.outputs => Ok(scales[channel]),
@@ -62,8 +67,8 @@ pub(super) fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, layer: &L
     Ok((c.push_data(&weights), c.push_data(&channels)))
 }
 
-fn biases(c: &Conversion<'_>, operator: &Operator<'_>, outputs: usize) -> Result<Vec<i32>> {
-    let Some(bias) = operator.optional(2) else { return Ok(vec![0; outputs]) };
+fn biases(c: &Conversion<'_>, bias: Option<usize>, outputs: usize) -> Result<Vec<i32>> {
+    let Some(bias) = bias else { return Ok(vec![0; outputs]) };
     let bias = c.tensor(bias);
     let biases = bias.integers()?.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>();
     let biases = biases.with_context(|| format!("biases \"{}\" do not fit 32 bits", bias.name))?;

@@ -49,7 +49,7 @@ fn convolution(
     let clamp = clamp(operator.byte(clamp_field)?, output)?;
     let rounding = Rounding::Double;
     let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: depthwise };
-    let (weights, channels) = weights(c, operator, &layer)?;
+    let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let params = ConvParams {
         size: [height, width],
         stride,
@@ -63,6 +63,40 @@ fn convolution(
     };
     let x = c.value(x)?;
     c.push(y, if depthwise { Op::DepthwiseConv2d(params) } else { Op::Conv2d(params) }, &[x])
+}
+
+/// The padding is that of the convolution from the output back to the input; the bias is input 3.
+pub(super) fn transpose_conv(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let (x, y) = (operator.input(2)?, operator.output()?);
+    let filter = c.tensor(operator.input(1)?);
+    let (&[outputs, height, width, inputs], &[_, in_h, in_w, in_c], &[_, out_h, out_w, out_c]) =
+        (filter.shape.as_slice(), c.tensor(x).shape.as_slice(), c.tensor(y).shape.as_slice())
+    else {
+        bail!("input, weights and output need four dimensions each");
+    };
+    ensure!(inputs == in_c && outputs == out_c, "weights {:?} do not fit {in_c} and {out_c} channels", filter.shape);
+    let stride = [operator.positive(2, 1, "stride")?, operator.positive(1, 1, "stride")?];
+    let along =
+        |axis: usize, input, output, size: u32| padding(operator.byte(0)?, output, input, stride[axis], size.into());
+    let ([top, bottom], [left, right]) = (along(0, in_h, out_h, height)?, along(1, in_w, out_w, width)?);
+    let (input, output) = (c.quant(x)?, c.quant(y)?);
+    let clamp = clamp(operator.byte(3)?, output)?;
+    let rounding = Rounding::Double;
+    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false };
+    let (weights, channels) = weights(c, operator, &layer, operator.optional(3))?;
+    let params = ConvParams {
+        size: [height, width],
+        stride,
+        dilation: [1, 1],
+        pad: Border { top, bottom, left, right },
+        clamp,
+        rounding,
+        layout: Layout::Plain,
+        weights,
+        channels,
+    };
+    let x = c.value(x)?;
+    c.push(y, Op::TransposeConv2d(params), &[x])
 }
 
 /// Padding in front and behind: `SAME` puts the odd one behind, `VALID` has none.
@@ -95,7 +129,7 @@ pub(super) fn fully_connected(c: &mut Conversion<'_>, operator: &Operator<'_>) -
     let clamp = clamp(operator.byte(0)?, output)?;
     let rounding = c.reference.fully_connected();
     let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false };
-    let (weights, channels) = weights(c, operator, &layer)?;
+    let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let x = c.value(x)?;
     let op = Op::FullyConnected(FullyConnectedParams { clamp, rounding, layout: Layout::Plain, weights, channels });
     c.push(y, op, &[x])

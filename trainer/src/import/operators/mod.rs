@@ -5,9 +5,13 @@ mod channels;
 mod convolution;
 mod eltwise;
 mod lstm;
+mod matrix;
 mod pool;
+mod reduce;
 mod shape;
 mod softmax;
+mod take;
+mod view;
 
 use anyhow::{Result, bail};
 use thumbnet::format::Op;
@@ -27,6 +31,7 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (2, "CONCATENATION", shape::concatenation),
     (3, "CONV_2D", convolution::conv2d),
     (4, "DEPTHWISE_CONV_2D", convolution::depthwise),
+    (5, "DEPTH_TO_SPACE", view::depth_to_space),
     (6, "DEQUANTIZE", activation::dequantize),
     (9, "FULLY_CONNECTED", convolution::fully_connected),
     (14, "LOGISTIC", activation::logistic),
@@ -36,17 +41,48 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (20, "RELU_N1_TO_1", activation::relu),
     (21, "RELU6", activation::relu),
     (22, "RESHAPE", shape::reshape),
+    (23, "RESIZE_BILINEAR", matrix::resize_bilinear),
     (25, "SOFTMAX", softmax::softmax),
+    (26, "SPACE_TO_DEPTH", view::space_to_depth),
     (28, "TANH", activation::tanh),
     (34, "PAD", shape::pad),
+    (36, "GATHER", take::gather),
+    (37, "BATCH_TO_SPACE_ND", view::batch_to_space),
+    (38, "SPACE_TO_BATCH_ND", view::space_to_batch),
+    (39, "TRANSPOSE", view::transpose),
+    (40, "MEAN", reduce::mean),
+    (41, "SUB", eltwise::sub),
     (43, "SQUEEZE", shape::reshape),
     (44, "UNIDIRECTIONAL_SEQUENCE_LSTM", lstm::lstm),
+    (45, "STRIDED_SLICE", view::strided_slice),
+    (49, "SPLIT", view::split),
+    (54, "PRELU", eltwise::prelu),
+    (55, "MAXIMUM", eltwise::maximum),
     (56, "ARG_MAX", shape::arg_max),
+    (57, "MINIMUM", eltwise::minimum),
+    (59, "NEG", activation::neg),
     (60, "PADV2", shape::pad),
+    (65, "SLICE", view::slice),
+    (67, "TRANSPOSE_CONV", convolution::transpose_conv),
     (70, "EXPAND_DIMS", shape::reshape),
+    (74, "SUM", reduce::sum),
+    (75, "SQRT", activation::sqrt),
+    (76, "RSQRT", activation::rsqrt),
+    (79, "ARG_MIN", shape::arg_min),
+    (82, "REDUCE_MAX", reduce::max),
+    (83, "PACK", view::pack),
+    (88, "UNPACK", view::unpack),
+    (89, "REDUCE_MIN", reduce::min),
+    (97, "RESIZE_NEAREST_NEIGHBOR", take::resize_nearest),
     (98, "LEAKY_RELU", activation::leaky_relu),
+    (99, "SQUARED_DIFFERENCE", eltwise::squared_difference),
+    (100, "MIRROR_PAD", take::mirror_pad),
+    (101, "ABS", activation::abs),
+    (102, "SPLIT_V", view::split_v),
+    (111, "ELU", activation::elu),
     (114, "QUANTIZE", activation::quantize),
     (117, "HARD_SWISH", activation::hard_swish),
+    (126, "BATCH_MATMUL", matrix::batch_matmul),
 ];
 
 /// The operator's name in the schema, or its number.

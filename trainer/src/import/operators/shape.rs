@@ -1,10 +1,11 @@
 //! Operators that move elements and do not compute.
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet::format::{ConcatParams, MAX_RANK, Op, PadParams};
+use thumbnet::format::{ConcatParams, Function, LookupParams, MAX_RANK, Op, PadParams};
 
 use super::unary;
-use crate::import::conversion::Conversion;
+use super::view::move_to_end;
+use crate::import::conversion::{Conversion, Value};
 use crate::import::schema::Operator;
 
 /// `RESHAPE`, `SQUEEZE` and `EXPAND_DIMS`: the file states the new shape in the output.
@@ -61,10 +62,25 @@ pub(super) fn pad(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()>
     unary(c, operator, Op::Pad(PadParams { before, value }))
 }
 
-/// `ARG_MAX` over the last axis.
 pub(super) fn arg_max(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    let rank = c.tensor(operator.input(0)?).shape.len();
+    let value = along_end(c, operator)?;
+    c.push(operator.output()?, Op::ArgMax, &[value])
+}
+
+/// The largest of the mirrored values, by a table that turns them around: `!q = −1 − q`.
+pub(super) fn arg_min(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let value = along_end(c, operator)?;
+    let table: [i8; 256] = std::array::from_fn(|entry| !((entry as i32 - 128) as i8));
+    let op = Op::Lookup(LookupParams { function: Function::Other, table: c.push_data(&table) });
+    let desc = c.describe_value(value);
+    let value = c.push_step(desc, op, &[value]);
+    c.push(operator.output()?, Op::ArgMax, &[value])
+}
+
+/// The input with the axis that is searched at its end.
+fn along_end(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<Value> {
+    let x = operator.input(0)?;
     let &[along] = c.tensor(operator.input(1)?).integers()?.as_slice() else { bail!("expected one axis") };
-    ensure!(axis(along, rank)? + 1 == rank, "axis {along}: only the last axis is supported");
-    unary(c, operator, Op::ArgMax)
+    let axis = axis(along, c.tensor(x).shape.len())?;
+    Ok(move_to_end(c, x, &[axis])?.0)
 }

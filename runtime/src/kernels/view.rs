@@ -1,0 +1,47 @@
+//! Moving elements: strided views (transpose, slice, depth to space, ...) and selection along an axis (gather, resize to
+//! the nearest, mirrored padding, ...).
+
+use super::View;
+
+/// `y[i0..i5] = x[offset + Σ i_k · stride_k]`.
+pub fn view(p: &View, x: &[i8], y: &mut [i8]) {
+    let [.., row] = p.shape;
+    let [.., step] = p.strides;
+    for (index, y) in y.chunks_exact_mut(row.max(1)).enumerate() {
+        let start = row_start(p, index);
+        if step == 1 {
+            let x = x.get(start as usize..).unwrap_or(&[]);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+            continue;
+        }
+        let mut at = start;
+        for y in y {
+            *y = x.get(at as usize).copied().unwrap_or(0);
+            at = at.wrapping_add(step);
+        }
+    }
+}
+
+/// Where the first element of row `index` lies.
+fn row_start(p: &View, mut index: usize) -> isize {
+    let mut start = p.offset;
+    for (&size, &stride) in p.shape.iter().zip(&p.strides).rev().skip(1) {
+        let position = index.checked_rem(size).unwrap_or(0);
+        index = index.checked_div(size).unwrap_or(0);
+        start = start.wrapping_add(stride.wrapping_mul(position as isize));
+    }
+    start
+}
+
+/// `y[outer, k, inner] = x[outer, indices[k], inner]`, `x` having `len` elements along the middle; an index outside is taken
+/// as the nearest one inside.
+pub fn take(len: usize, inner: usize, indices: &[i32], x: &[i8], y: &mut [i8]) {
+    let outer_y = indices.len().saturating_mul(inner).max(1);
+    for (x, y) in x.chunks_exact(len.saturating_mul(inner).max(1)).zip(y.chunks_exact_mut(outer_y)) {
+        for (&index, y) in indices.iter().zip(y.chunks_exact_mut(inner.max(1))) {
+            let index = index.clamp(0, len.saturating_sub(1) as i32) as usize;
+            let x = x.get(index.saturating_mul(inner)..).unwrap_or(&[]);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+        }
+    }
+}
