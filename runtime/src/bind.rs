@@ -39,7 +39,7 @@ pub(crate) enum Call<'m> {
 
 impl<'m> Call<'m> {
     /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input.
-    #[inline(always)]
+    #[inline(never)]
     pub fn new(data: &'m [u8], step: &Step<'m>, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Self, StepProblem> {
         Ok(match &step.op {
             Op::Quantize => Self::Quantize { scale: y.scale, zero_point: y.zero_point },

@@ -141,7 +141,7 @@ impl<'s> Session<'s> {
     }
 
     /// Runs one step. `None` is what [`Model::new`] has excluded.
-    #[inline(always)]
+    #[inline(never)]
     fn step(&mut self, step: &Step<'s>, output: &Tensor) -> Option<()> {
         let model = self.model;
         let a = model.tensors().get(*step.inputs.first()?)?;

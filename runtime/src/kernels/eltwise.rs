@@ -77,11 +77,13 @@ fn finish(p: &Add, x: i32) -> i8 {
     p.clamp.apply(scaled.wrapping_add(p.output_zero_point))
 }
 
+#[inline(never)]
 fn sub_one(p: &Add, a: i8, b: i8) -> i8 {
     let [a, b] = aligned(p, a, b);
     finish(p, a.wrapping_sub(b))
 }
 
+#[inline(never)]
 fn squared_difference_one(p: &Add, a: i8, b: i8) -> i8 {
     let [a, b] = aligned(p, a, b);
     let difference = a.wrapping_sub(b);
@@ -89,6 +91,7 @@ fn squared_difference_one(p: &Add, a: i8, b: i8) -> i8 {
 }
 
 /// Positive `a` by the first factor, negative ones times `b` by the output's.
+#[inline(never)]
 fn prelu_one(p: &Add, a: i8, b: i8) -> i8 {
     let [zero_a, zero_b] = p.input_zero_points;
     let x = i32::from(a).wrapping_sub(zero_a);
@@ -99,7 +102,7 @@ fn prelu_one(p: &Add, a: i8, b: i8) -> i8 {
     p.clamp.apply(requantize_double(x, scale.multiplier, scale.shift).wrapping_add(p.output_zero_point))
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn mul_one(p: &Mul, a: i8, b: i8) -> i8 {
     let [zero_a, zero_b] = p.input_zero_points;
     let product = i32::from(a).wrapping_sub(zero_a).wrapping_mul(i32::from(b).wrapping_sub(zero_b));

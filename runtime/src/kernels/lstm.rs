@@ -56,7 +56,7 @@ fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
         let [i, f, g, o] = [sigmoid(i), sigmoid(f), tanh(g, 3), sigmoid(o)].map(i32::from);
         let kept = rounding_shift_right(f * i32::from(*c), 15);
         let new = rounding_shift_right(i * g, 30u32.saturating_sub(p.cell_fraction));
-        *c = saturate(kept + i32::from(new as i16)).clamp(p.clip.saturating_neg(), p.clip);
+        *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
         let out = o * i32::from(tanh(*c, 15u32.saturating_sub(p.cell_fraction)));
         let out = requantize_double(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;

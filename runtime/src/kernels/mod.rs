@@ -328,8 +328,8 @@ pub struct Lstm<'m> {
     pub biases: &'m [i32],
 }
 
-/// `clamp(zero_point + requantize(accumulator))`: how every product ends.
-#[inline(always)]
+/// `clamp(zero_point + requantize(accumulator))`: how every product ends. One copy, since it is as long as an inner loop.
+#[inline(never)]
 #[must_use]
 fn output_i8(accumulator: i32, channel: &Channel, rounding: Rounding, zero_point: i32, clamp: Clamp) -> i8 {
     let scaled = requantize(accumulator, channel.multiplier, channel.shift, rounding);

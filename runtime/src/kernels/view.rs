@@ -39,7 +39,7 @@ pub fn take(len: usize, inner: usize, indices: &[i32], x: &[i8], y: &mut [i8]) {
     let outer_y = indices.len().saturating_mul(inner).max(1);
     for (x, y) in x.chunks_exact(len.saturating_mul(inner).max(1)).zip(y.chunks_exact_mut(outer_y)) {
         for (&index, y) in indices.iter().zip(y.chunks_exact_mut(inner.max(1))) {
-            let index = index.clamp(0, len.saturating_sub(1) as i32) as usize;
+            let index = index.min(len.saturating_sub(1) as i32).max(0) as usize;
             let x = x.get(index.saturating_mul(inner)..).unwrap_or(&[]);
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
         }

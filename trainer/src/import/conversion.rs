@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{DType, Op};
 
-use super::schema::{Model, Operator, Tensor, Type};
+use super::schema::{MAX_ELEMENTS, Model, Operator, Tensor, Type};
 use super::{Reference, Summary};
 use crate::compile::{Program, StepDesc, TensorDesc};
 use crate::quantize::Quant;
@@ -134,15 +134,23 @@ impl<'a> Conversion<'a> {
     /// Appends a step that computes a tensor of the file.
     pub fn push(&mut self, output: usize, op: Op, inputs: &[Value]) -> Result<()> {
         let desc = self.describe(output)?;
-        let value = self.push_step(desc, op, inputs);
+        let value = self.push_step(desc, op, inputs)?;
         self.bind(output, value)
     }
 
     /// Appends a step that computes a tensor which the file does not have.
-    pub fn push_step(&mut self, desc: TensorDesc, op: Op, inputs: &[Value]) -> Value {
+    pub fn push_step(&mut self, desc: TensorDesc, op: Op, inputs: &[Value]) -> Result<Value> {
+        let elements = desc.shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim.into()));
+        let is_small = elements.is_some_and(|elements| elements <= MAX_ELEMENTS);
+        ensure!(
+            is_small,
+            "\"{}\" would have shape {:?}, at most {MAX_ELEMENTS} elements are taken",
+            desc.name,
+            desc.shape
+        );
         self.results.push(desc);
         self.steps.push((op, inputs.to_vec()));
-        Value::Result(self.results.len() - 1)
+        Ok(Value::Result(self.results.len() - 1))
     }
 
     /// Lets a value stand for a tensor of the file.
@@ -157,6 +165,7 @@ impl<'a> Conversion<'a> {
     pub fn finish(mut self) -> Result<(Program, Summary)> {
         ensure!(!self.model.inputs.is_empty() && !self.model.outputs.is_empty(), "the model has no input or no output");
         ensure!(!self.steps.is_empty(), "the model computes nothing");
+        ensure!(self.steps.iter().all(|(_, inputs)| !inputs.is_empty()), "an operator has no input");
         let outputs = self.model.outputs.iter().map(|&output| {
             let found = self.values[output].filter(|value| !matches!(value, Value::Constant(_)));
             found.with_context(|| format!("output \"{}\" is not computed", self.model.tensors[output].name))

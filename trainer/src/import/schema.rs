@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::flatbuffer::Table;
 
 /// Largest tensor that is taken: more than any Cortex-M has.
-const MAX_ELEMENTS: u64 = 1 << 24;
+pub(super) const MAX_ELEMENTS: u64 = 1 << 24;
 
 /// A model as the file has it.
 #[derive(Debug)]

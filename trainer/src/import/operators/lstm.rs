@@ -71,8 +71,8 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let before = TensorDesc { shape: vec![1, first, inputs as u32], ..before };
     let sequence = TensorDesc { shape: vec![1, first, cells as u32], ..sequence };
     let input = c.value(x)?;
-    let input = c.push_step(before, Op::Reshape, &[input]);
-    let result = c.push_step(sequence, Op::Lstm(params), &[input]);
+    let input = c.push_step(before, Op::Reshape, &[input])?;
+    let result = c.push_step(sequence, Op::Lstm(params), &[input])?;
     c.push(y, Op::Reshape, &[result])
 }
 

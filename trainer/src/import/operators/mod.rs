@@ -13,12 +13,12 @@ mod softmax;
 mod take;
 mod view;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use thumbnet::format::Op;
 use thumbnet::kernels::Clamp;
 
 use super::conversion::Conversion;
-use super::schema::Operator;
+use super::schema::{Operator, Type};
 use crate::quantize::Quant;
 
 /// How an operator is translated.
@@ -100,6 +100,13 @@ pub(super) fn convert(conversion: &mut Conversion<'_>, operator: &Operator<'_>) 
         let known: Vec<&str> = OPERATORS.iter().map(|(_, name, _)| *name).collect();
         bail!("it is not supported; supported are {}", known.join(", "));
     };
+    let inputs = operator.inputs.iter().filter_map(|&input| usize::try_from(input).ok());
+    for index in inputs.chain(operator.outputs.iter().copied()) {
+        let tensor = conversion.tensor(index);
+        // Only shapes and axes may be empty lists.
+        let is_list = matches!(tensor.dtype, Type::I32 | Type::I64);
+        ensure!(is_list || tensor.elements() > 0, "\"{}\" has shape {:?}: no element", tensor.name, tensor.shape);
+    }
     convert(conversion, operator)
 }
 

@@ -73,7 +73,7 @@ pub(super) fn arg_min(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result
     let table: [i8; 256] = std::array::from_fn(|entry| !((entry as i32 - 128) as i8));
     let op = Op::Lookup(LookupParams { function: Function::Other, table: c.push_data(&table) });
     let desc = c.describe_value(value);
-    let value = c.push_step(desc, op, &[value]);
+    let value = c.push_step(desc, op, &[value])?;
     c.push(operator.output()?, Op::ArgMax, &[value])
 }
 

@@ -22,7 +22,7 @@ fn push_step(
     let offset = c.push_data(indices);
     shape[axis] = indices.len() as u32;
     let desc = TensorDesc { shape: shape.to_vec(), ..c.describe(like)? };
-    Ok(c.push_step(desc, Op::Take(TakeParams { axis: axis as u32, indices: offset }), &[input]))
+    c.push_step(desc, Op::Take(TakeParams { axis: axis as u32, indices: offset }), &[input])
 }
 
 /// Selects along several axes in turn, and lets the result stand for the output.
@@ -43,7 +43,7 @@ fn select(c: &mut Conversion<'_>, operator: &Operator<'_>, axes: &[(usize, Vec<i
             "shape {output:?}, expected {shape:?}"
         );
         let desc = c.describe(y)?;
-        value = c.push_step(desc, Op::Reshape, &[value]);
+        value = c.push_step(desc, Op::Reshape, &[value])?;
     }
     c.bind(y, value)
 }

@@ -84,13 +84,13 @@ pub(super) fn push_step(
     let own: Vec<u32> = desc.shape.iter().copied().filter(|&dim| dim != 1).collect();
     if view.is_whole(elements) {
         ensure!(desc.shape.iter().product::<u32>() as usize == elements, "the output's shape is {:?}", desc.shape);
-        return Ok(c.push_step(desc, Op::Reshape, &[input]));
+        return c.push_step(desc, Op::Reshape, &[input]);
     }
     if own == pairs().map(|(dim, _)| dim).collect::<Vec<_>>() {
         let mut strides = pairs().map(|(_, stride)| stride);
         let strides = desc.shape.iter().map(|&dim| if dim == 1 { 0 } else { strides.next().unwrap_or(0) }).collect();
         let params = Strided { shape: desc.shape.clone(), strides, offset: view.offset }.params()?;
-        return Ok(c.push_step(desc, Op::View(params), &[input]));
+        return c.push_step(desc, Op::View(params), &[input]);
     }
     // Neighbouring dimensions were joined: the view first, then its bytes under the other shape.
     ensure!(
@@ -101,8 +101,8 @@ pub(super) fn push_step(
     );
     let name = format!("{}_view", desc.name);
     let between = TensorDesc { shape: view.shape.clone(), name, ..desc.clone() };
-    let between = c.push_step(between, Op::View(view.params()?), &[input]);
-    Ok(c.push_step(desc, Op::Reshape, &[between]))
+    let between = c.push_step(between, Op::View(view.params()?), &[input])?;
+    c.push_step(desc, Op::Reshape, &[between])
 }
 
 pub(super) fn transpose(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
@@ -216,7 +216,7 @@ pub(super) fn pack(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         shape.insert(axis, 1);
         let desc = c.describe(y)?;
         let input = c.value(x)?;
-        values.push(c.push_step(TensorDesc { shape, ..desc }, Op::Reshape, &[input]));
+        values.push(c.push_step(TensorDesc { shape, ..desc }, Op::Reshape, &[input])?);
     }
     c.push(y, Op::Concat(ConcatParams { axis: axis as u32 }), &values)
 }
@@ -246,7 +246,8 @@ pub(super) fn depth_to_space(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
 fn blocks(c: &Conversion<'_>, operator: &Operator<'_>) -> Result<([u32; 2], [u32; 4])> {
     let numbers = |index: usize| -> Result<Vec<u32>> {
         let found = c.tensor(operator.input(index)?).integers()?;
-        found.into_iter().map(|n| u32::try_from(n).with_context(|| format!("{n} is not taken"))).collect()
+        let small = |n: i64| u32::try_from(n).ok().filter(|&n| n <= 255);
+        found.into_iter().map(|n| small(n).with_context(|| format!("{n}, expected 0 to 255"))).collect()
     };
     let (blocks, edges) = (numbers(1)?, numbers(2)?);
     match (blocks.as_slice(), edges.as_slice()) {
@@ -268,11 +269,11 @@ pub(super) fn space_to_batch(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
         let desc = c.describe(x)?;
         let value = desc.zero_point;
         let op = Op::Pad(PadParams { before: [0, top, left, 0, 0, 0], value });
-        input = c.push_step(TensorDesc { shape: vec![n, h, w, channels], ..desc }, op, &[input]);
+        input = c.push_step(TensorDesc { shape: vec![n, h, w, channels], ..desc }, op, &[input])?;
     }
     let view = Strided::new(&[n, h / bh, bh, w / bw, bw, channels]).permuted(&[2, 4, 0, 1, 3, 5]);
     let desc = c.describe(y)?;
-    let value = push_step(c, desc, input, (n * h * w * channels) as usize, &view)?;
+    let value = push_step(c, desc, input, [n, h, w, channels].iter().map(|&dim| dim as usize).product(), &view)?;
     c.bind(y, value)
 }
 
