@@ -56,6 +56,16 @@ impl Span {
         self.len != 0 && other.len != 0 && self.start < other_end && other.start < end
     }
 
+    /// Both where they have a byte in common and this one starts first, otherwise this one.
+    pub fn joined(self, other: Self) -> Self {
+        match (self.end(), other.end()) {
+            (Some(end), Some(other_end)) if self.overlaps(other) && self.start <= other.start => {
+                Self { start: self.start, len: end.max(other_end).saturating_sub(self.start) }
+            }
+            _ => self,
+        }
+    }
+
     pub fn of(self, bytes: &[u8]) -> Option<&[u8]> {
         bytes.get(self.start..self.end()?)
     }

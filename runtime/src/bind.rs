@@ -135,6 +135,12 @@ impl<'m> Call<'m> {
         })
     }
 
+    /// Whether the kernel writes only behind what it has read; see [`crate::plan::lead`].
+    #[inline(always)]
+    pub const fn streams(&self) -> bool {
+        matches!(self, Self::Conv2d(_) | Self::Depthwise(_) | Self::MaxPool(_) | Self::AveragePool(_))
+    }
+
     /// Bytes of scratch that the kernel needs, on every core the same.
     #[inline(always)]
     pub fn scratch_len(&self) -> usize {

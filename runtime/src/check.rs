@@ -6,7 +6,7 @@ use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::format::{BinaryFunction, Border, DType, MAX_RANK, Op, Place, ReduceFunction, Step, Tensor};
 use crate::kernels::{Channel, Conv2d, MatMul, Scale, View, Window};
 use crate::model::Model;
-use crate::plan::may_overwrite;
+use crate::plan::{lead, may_overwrite};
 
 /// Checks everything behind the head.
 pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
@@ -369,7 +369,9 @@ fn memory(
         let span = span_of(&tensor);
         check(!scratch.overlaps(span), StepProblem::Scratch)?;
         if output_span.overlaps(span) {
-            check(overwrites(step, number, other, &tensor, output), StepProblem::Overlap)?;
+            let is_allowed =
+                overwrites(step, number, other, &tensor, output) || runs_into(step, number, other, &tensor, output);
+            check(is_allowed, StepProblem::Overlap)?;
             overwritten += 1;
         }
     }
@@ -383,6 +385,13 @@ fn overwrites(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output:
     let is_dead = tensor.last_use == number || matches!(step.op, Op::Reshape);
     let reads = step.inputs.iter().filter(|&&input| input == other).count();
     is_dead && reads == 1 && tensor.offset == output.offset && may_overwrite(&step.op, tensor, output)
+}
+
+/// Whether the output starts so far in front of this input, which dies here, that it only grows into what was read.
+fn runs_into(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
+    let is_only_input = step.inputs == [other] && tensor.last_use == number;
+    let in_front = lead(&step.op, tensor, output).and_then(|lead| output.offset.checked_add(lead));
+    is_only_input && in_front.is_some_and(|end| end <= tensor.offset)
 }
 
 fn check(holds: bool, problem: StepProblem) -> Result<(), StepProblem> {

@@ -28,6 +28,39 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     }
 }
 
+/// How far in front of its input the output of an operator must start so that both may lie over one another, in bytes;
+/// `None` where they may not. The input must die in that step.
+///
+/// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`.
+#[must_use]
+pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
+    let (stride, pad) = match op {
+        Op::Conv2d(p) | Op::DepthwiseConv2d(p) => (p.stride[0], p.pad.top),
+        Op::MaxPool2d(p) | Op::AveragePool2d(p) => (p.stride[0], p.pad.top),
+        _ => return None,
+    };
+    let ([1, _, width, channels], [1, rows, out_width, out_channels]) = (first_four(input), first_four(output)) else {
+        return None;
+    };
+    let (in_row, out_row) =
+        (u64::from(width).checked_mul(channels.into())?, u64::from(out_width).checked_mul(out_channels.into())?);
+    let distance = |row: u64| {
+        let first = row.checked_mul(stride.into())?.saturating_sub(pad.into());
+        Some(row.checked_add(1)?.checked_mul(out_row)?.saturating_sub(first.checked_mul(in_row)?))
+    };
+    // It grows while the window still starts in the padding; from there on it is linear, so that an end is the largest.
+    let last = u64::from(rows).checked_sub(1)?;
+    let clamped = u64::from(pad).checked_div(stride.into())?.min(last);
+    let most = distance(clamped)?.max(distance(clamped.checked_add(1)?.min(last))?).max(distance(last)?);
+    u32::try_from(most).ok()?.checked_next_multiple_of(4)
+}
+
+fn first_four(tensor: &Tensor) -> [u32; 4] {
+    let [n, h, w, c, ..] = tensor.dims;
+    [n, h, w, c]
+}
+
 /// Multiply-accumulates of a step whose first input is `input`: 0 for what only moves, compares or looks up.
 #[must_use]
 pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {

@@ -4,6 +4,7 @@ use crate::arena::{Carved, Rest, Span};
 use crate::bind::{Call, sizes};
 use crate::error::{InputError, SessionError};
 use crate::format::{DType, Place, ReduceFunction, Step, Tensor};
+use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
     activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
@@ -151,10 +152,13 @@ impl<'s> Session<'s> {
         };
         let call = Call::new(model.data(), step, &a, &b, output).ok()?;
         let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
-        let Carved { output: y, scratch, rest } = Carved::new(self.arena, span(output), scratch)?;
+        let is_over = call.streams() && a.place == Place::Arena && span(output).overlaps(span(&a));
+        let written = if is_over { span(output).joined(span(&a)) } else { span(output) };
+        let Carved { output: y, scratch, rest } = Carved::new(self.arena, written, scratch)?;
         let memory = Memory { data: model.data(), rest, output: span(output) };
         match &call {
             Call::Concat { axis } => concatenate(model, step, *axis, output, &memory, y),
+            call if call.streams() => stream(call, memory.stream(&a, is_over, y)?, scratch),
             call => run(call, &memory, [&a, &b], y, scratch),
         }
     }
@@ -186,11 +190,37 @@ impl<'a> Memory<'a> {
         bytemuck::try_cast_slice(bytes?).ok()
     }
 
+    /// The input and the output; where they lie over one another, `y` holds both.
+    #[inline(always)]
+    fn stream<'b>(&self, input: &Tensor, is_over: bool, y: &'b mut [u8]) -> Option<Stream<'b>>
+    where
+        'a: 'b,
+    {
+        if !is_over {
+            return Some(Stream::apart(self.read(input)?, i8s(y)));
+        }
+        let ahead = span(input).start.checked_sub(self.output.start)?;
+        Some(Stream::over(i8s(y), ahead, self.output.len))
+    }
+
     /// Whether the output lies over this input.
     #[inline(always)]
     fn is_output(&self, tensor: &Tensor) -> bool {
         tensor.place == Place::Arena && span(tensor) == self.output
     }
+}
+
+/// Hands a bound step to its kernel, which may write over what it has read.
+#[inline(always)]
+fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
+    match call {
+        Call::Conv2d(p) => conv2d::conv2d(p, io, i8s(scratch)),
+        Call::Depthwise(p) => depthwise::depthwise(p, io, i8s(scratch)),
+        Call::MaxPool(p) => pool::max_pool2d(p, io),
+        Call::AveragePool(p) => pool::average_pool2d(p, io),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Hands a bound step to its kernel.
@@ -202,8 +232,6 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Dequantize { scale, zero_point } => {
             quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
         }
-        Call::Conv2d(p) => conv2d::conv2d(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Depthwise(p) => depthwise::depthwise(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::FullyConnected(p) => fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Binary(p, shapes) => eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
@@ -215,8 +243,6 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::MaxPool(p) => pool::max_pool2d(p, memory.read(a)?, i8s(y)),
-        Call::AveragePool(p) => pool::average_pool2d(p, memory.read(a)?, i8s(y)),
         Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
         Call::Add(p, shapes) if memory.is_output(b) => {
             eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
@@ -227,7 +253,9 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
             eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
         }
         Call::Mul(p, shapes) => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Concat { .. } => return None,
+        Call::Conv2d(_) | Call::Depthwise(_) | Call::MaxPool(_) | Call::AveragePool(_) | Call::Concat { .. } => {
+            return None;
+        }
         Call::Pad { input, before, output, value } => {
             pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
         }

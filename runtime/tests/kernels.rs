@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use thumbnet::fixed::Rounding;
+use thumbnet::format::{Border, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Scale, Window, concat, conv2d,
-    depthwise, eltwise, fully_connected, lstm, pad, pool, reference,
+    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Scale, Stream, Window, concat,
+    conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, reference,
 };
+use thumbnet::plan::lead;
 
 /// Values that repeat from a seed: shapes are what proptest should shrink, not contents.
 fn values(seed: u32, len: usize) -> Vec<i8> {
@@ -82,6 +84,33 @@ fn run(len: usize, scratch: usize, kernel: impl FnOnce(&mut [i8], &mut [i8])) ->
     y
 }
 
+/// Runs a kernel with its output as close in front of its input as [`lead`] allows; `None` where it allows nothing.
+fn run_over(
+    window: &Window,
+    input: [usize; 4],
+    output: [usize; 4],
+    x: &[i8],
+    scratch: usize,
+    kernel: impl FnOnce(Stream<'_>, &mut [i8]),
+) -> Option<Vec<i8>> {
+    let tensor = |shape: [usize; 4]| {
+        let mut dims = [1; MAX_RANK];
+        dims.iter_mut().zip(shape).for_each(|(to, from)| *to = from as u32);
+        let (dtype, place) = (DType::I8, Place::Arena);
+        Tensor { dtype, place, rank: 4, offset: 0, last_use: 0, scale: 1.0, zero_point: 0, dims }
+    };
+    let border = Border { top: window.pad[0] as u32, bottom: 0, left: window.pad[1] as u32, right: 0 };
+    let [size, stride] = [window.size, window.stride].map(|pair| pair.map(|n| n as u32));
+    let op = Op::MaxPool2d(PoolParams { size, stride, pad: border, clamp: Clamp::NONE });
+    let lead = lead(&op, &tensor(input), &tensor(output))? as usize;
+    let len = output.iter().product::<usize>();
+    let memory = run((lead + x.len()).max(len), scratch, |memory, scratch| {
+        memory[lead..lead + x.len()].copy_from_slice(x);
+        kernel(Stream::over(memory, lead, len), scratch);
+    });
+    Some(memory[..len].to_vec())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
@@ -100,8 +129,11 @@ proptest! {
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();
         let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
-        let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, &x, y, scratch));
-        prop_assert_eq!(found, expected);
+        let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]
@@ -120,8 +152,11 @@ proptest! {
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();
         let expected = run(len, 0, |y, _| reference::depthwise(&p, &x, y));
-        let found = run(len, depthwise::scratch_len(&p), |y, scratch| depthwise::depthwise(&p, &x, y, scratch));
-        prop_assert_eq!(found, expected);
+        let found = run(len, depthwise::scratch_len(&p), |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, depthwise::scratch_len(&p), |io, scratch| depthwise::depthwise(&p, io, scratch)) {
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]
@@ -178,9 +213,15 @@ proptest! {
         let x = values(seed, p.input.iter().product());
         let len = p.output.iter().product();
         let expected = run(len, 0, |y, _| reference::max_pool2d(&p, &x, y));
-        prop_assert_eq!(run(len, 0, |y, _| pool::max_pool2d(&p, &x, y)), expected);
+        prop_assert_eq!(&run(len, 0, |y, _| pool::max_pool2d(&p, Stream::apart(&x, y))), &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, |io, _| pool::max_pool2d(&p, io)) {
+            prop_assert_eq!(found, expected);
+        }
         let expected = run(len, 0, |y, _| reference::average_pool2d(&p, &x, y));
-        prop_assert_eq!(run(len, 0, |y, _| pool::average_pool2d(&p, &x, y)), expected);
+        prop_assert_eq!(&run(len, 0, |y, _| pool::average_pool2d(&p, Stream::apart(&x, y))), &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, |io, _| pool::average_pool2d(&p, io)) {
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]

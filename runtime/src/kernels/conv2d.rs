@@ -9,7 +9,7 @@ use core::num::NonZeroUsize;
 
 use super::dot::{dot, dot_2x2};
 use super::window::taps;
-use super::{Channel, Conv2d, output_i8};
+use super::{Channel, Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
@@ -25,27 +25,28 @@ fn column_len(p: &Conv2d<'_>) -> usize {
     height.saturating_mul(width).saturating_mul(p.input[3])
 }
 
-/// Convolves `x` into `y`. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that
-/// padding is zero and the inner loop is the same for every geometry.
-pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
+/// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
+/// zero and the inner loop is the same for every geometry.
+pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let len = column_len(p);
     let Ok(columns) = bytemuck::try_cast_slice_mut::<i8, i16>(scratch) else { return };
     let Some((first, rest)) = columns.split_at_mut_checked(len) else { return };
     let Some(second) = rest.get_mut(..len) else { return };
     let outputs = p.output[3];
     let mut pixels = p.window.outputs(p.output);
-    let mut pairs = y.chunks_exact_mut(outputs.saturating_mul(PIXELS).max(1));
-    for pair in &mut pairs {
-        let (Some(a), Some(b)) = (pixels.next(), pixels.next()) else { return };
-        gather(p, x, a, first);
-        gather(p, x, b, second);
+    let mut start = 0usize;
+    while let Some(a) = pixels.next() {
+        gather(p, io.x(), a, first);
+        let Some(b) = pixels.next() else {
+            let Some(y) = io.outputs(start, outputs) else { return };
+            one_pixel(p, first, y);
+            return;
+        };
+        gather(p, io.x(), b, second);
+        let Some(pair) = io.outputs(start, outputs.saturating_mul(PIXELS)) else { return };
         let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
         two_pixels(p, first, second, y0, y1);
-    }
-    let last = pairs.into_remainder();
-    if let (false, Some(pixel)) = (last.is_empty(), pixels.next()) {
-        gather(p, x, pixel, first);
-        one_pixel(p, first, last);
+        start = start.saturating_add(outputs.saturating_mul(PIXELS));
     }
 }
 

@@ -4,7 +4,7 @@
 //! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
 
 use super::window::taps;
-use super::{Conv2d, output_i8};
+use super::{Conv2d, Stream, output_i8};
 
 /// Bytes of scratch: a 32-bit accumulator for each output channel.
 #[must_use]
@@ -12,12 +12,12 @@ pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     p.output[3].saturating_mul(size_of::<i32>())
 }
 
-/// Convolves `x` into `y`, pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
+/// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
-pub fn depthwise(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
+pub fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
     let Some(sums) = sums.get_mut(..p.output[3]) else { return };
-    for ([n, oy, ox], y) in p.window.outputs(p.output).zip(y.chunks_exact_mut(p.output[3].max(1))) {
+    for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         sums.iter_mut().zip(p.channels).for_each(|(sum, channel)| *sum = channel.bias);
         let rows = taps(&p.window, 0, oy, p.input[1]);
         let row_len = p.window.size[1].saturating_mul(p.output[3]).max(1);
@@ -26,10 +26,11 @@ pub fn depthwise(p: &Conv2d<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
             let columns = taps(&p.window, 1, ox, p.input[2]);
             for (ix, weights) in columns.zip(weights.chunks_exact(p.output[3].max(1))) {
                 if let Some(ix) = ix {
-                    accumulate(p, pixel(p, x, [n, iy, ix]), weights, sums);
+                    accumulate(p, pixel(p, io.x(), [n, iy, ix]), weights, sums);
                 }
             }
         }
+        let Some(y) = io.outputs(index.saturating_mul(p.output[3]), p.output[3]) else { return };
         for ((y, &sum), channel) in y.iter_mut().zip(&*sums).zip(p.channels) {
             *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
         }

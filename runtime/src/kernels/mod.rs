@@ -32,9 +32,12 @@ pub mod reduce;
 pub mod reference;
 pub mod resize;
 pub mod softmax;
+mod stream;
 pub mod transpose_conv;
 pub mod view;
 mod window;
+
+pub use stream::Stream;
 
 /// Name of the kernels that this build uses. Every core runs the portable ones so far.
 pub const FAMILY: &str = "portable";

@@ -1,7 +1,8 @@
 //! The memory planner: gives every tensor and every step's scratch an offset in one arena, as low as it can.
 //!
 //! Tensors that share memory by right become one buffer first: the output of an elementwise step and the operand that dies
-//! there, and a reshape with its source. Buffers that are alive at the same time must not overlap. Placing them so that the
+//! there, and a reshape with its source. The output of a convolution or pool may start a little in front of an input that
+//! dies there and grow into what was read ([`thumbnet::plan::lead`]). Buffers that are alive at the same time must not overlap. Placing them so that the
 //! top is lowest is NP-hard (it is dynamic storage allocation); models are small, so several greedy orders, then seeded
 //! random exchanges, reach the lower bound (the largest sum of what is alive in one step) or come close.
 
@@ -10,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use thumbnet::format::{Place, Step, Tensor};
-use thumbnet::plan::{may_overwrite, scratch_len};
+use thumbnet::plan::{lead, may_overwrite, scratch_len};
 
 use super::program::Program;
 use super::write::record;
@@ -56,8 +57,9 @@ pub fn plan(program: &Program) -> Result<Plan> {
     for (step, &len) in (0..).zip(&scratch_len) {
         buffers.push(Buffer { len, from: step, to: step });
     }
-    let lower_bound = lower_bound(&buffers, program.steps.len());
-    let places = place(&buffers, lower_bound);
+    let leads = leads(program, &records, &buffers, &owner);
+    let lower_bound = lower_bound(&buffers, &leads, program.steps.len());
+    let places = place(&buffers, &leads, lower_bound);
     let arena_len = top(&buffers, &places).next_multiple_of(4);
     let offset = |index: usize| match program.tensors[index].constant {
         Some(offset) => offset,
@@ -122,13 +124,43 @@ fn share(program: &Program, records: &[Tensor]) -> (Vec<Buffer>, Vec<usize>) {
     (buffers, owner)
 }
 
-fn lower_bound(buffers: &[Buffer], steps: usize) -> u32 {
-    let alive = |step: i64| buffers.iter().filter(|b| b.from <= step && step <= b.to).map(|b| b.len).sum::<u32>();
+/// A buffer that may start `bytes` in front of another one and grow into it.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    output: usize,
+    input: usize,
+    bytes: u32,
+}
+
+/// The pairs of buffers in which a step's output may grow into its input, which dies there.
+fn leads(program: &Program, records: &[Tensor], buffers: &[Buffer], owner: &[usize]) -> Vec<Lead> {
+    let first = program.first_result();
+    let pair = |(number, step): (usize, &super::program::StepDesc)| {
+        let &[input] = step.inputs.as_slice() else { return None };
+        let bytes = lead(&step.op, &records[input], &records[first + number])?;
+        let (input, output) = (*owner.get(input)?, owner[first + number]);
+        let (dying, new) = (buffers.get(input)?, &buffers[output]);
+        let is_dead = dying.to == number as i64 && new.from == number as i64;
+        is_dead.then_some(Lead { output, input, bytes: bytes.min(new.len) })
+    };
+    program.steps.iter().enumerate().filter_map(pair).collect()
+}
+
+fn lower_bound(buffers: &[Buffer], leads: &[Lead], steps: usize) -> u32 {
+    let saved = |step: i64| -> u32 {
+        let pair = leads.iter().find(|lead| buffers[lead.output].from == step);
+        pair.map_or(0, |&Lead { output, input, bytes }| {
+            let (output, input) = (buffers[output].len, buffers[input].len);
+            output + input - output.max(bytes + input).min(output + input)
+        })
+    };
+    let alive =
+        |step: i64| buffers.iter().filter(|b| b.from <= step && step <= b.to).map(|b| b.len).sum::<u32>() - saved(step);
     (-1..=steps as i64).map(alive).max().unwrap_or(0)
 }
 
 /// Tries orders until one reaches the bound, and keeps the best.
-fn place(buffers: &[Buffer], lower_bound: u32) -> Vec<u32> {
+fn place(buffers: &[Buffer], leads: &[Lead], lower_bound: u32) -> Vec<u32> {
     let by = |key: &dyn Fn(&Buffer) -> i64| {
         let mut order: Vec<usize> = (0..buffers.len()).collect();
         order.sort_by_key(|&index| (key(&buffers[index]), index));
@@ -144,7 +176,7 @@ fn place(buffers: &[Buffer], lower_bound: u32) -> Vec<u32> {
     let mut best = (u32::MAX, Vec::new(), Vec::new());
     for round in 0..2000 {
         let order = orders.pop().unwrap_or_else(|| exchanged(&best.2, round, &mut rng));
-        let places = greedy(buffers, &order);
+        let places = greedy(buffers, leads, &order);
         let top = top(buffers, &places);
         if top < best.0 {
             best = (top, places, order);
@@ -168,24 +200,30 @@ fn exchanged(order: &[usize], round: usize, rng: &mut StdRng) -> Vec<usize> {
     order
 }
 
-/// Each buffer in turn at the lowest offset where it overlaps nothing that lives with it.
-fn greedy(buffers: &[Buffer], order: &[usize]) -> Vec<u32> {
+/// Each buffer in turn at the lowest offset where it overlaps nothing that lives with it, but for what a lead allows.
+fn greedy(buffers: &[Buffer], leads: &[Lead], order: &[usize]) -> Vec<u32> {
     let mut places = vec![0; buffers.len()];
     let mut placed: Vec<usize> = Vec::new();
     for &index in order {
         let buffer = &buffers[index];
-        let mut taken: Vec<(u32, u32)> = placed
+        // Another buffer forbids offsets from `start − need` to `end`, both excluded.
+        let mut taken: Vec<(u32, u32, u32)> = placed
             .iter()
             .filter(|&&other| buffers[other].lives_with(buffer) && buffers[other].len > 0)
-            .map(|&other| (places[other], places[other] + buffers[other].len.next_multiple_of(4)))
+            .map(|&other| {
+                let (start, end) = (places[other], places[other] + buffers[other].len);
+                let pair = |output, input| leads.iter().find(|lead| lead.output == output && lead.input == input);
+                match (pair(index, other), pair(other, index)) {
+                    (Some(lead), _) => (start, end, lead.bytes),
+                    (_, Some(lead)) => (start, start + lead.bytes, buffer.len),
+                    _ => (start, end, buffer.len),
+                }
+            })
             .collect();
-        taken.sort_unstable();
+        taken.sort_unstable_by_key(|&(_, end, _)| end);
         let mut at = 0;
-        for (start, end) in taken {
-            if start >= at + buffer.len {
-                break;
-            }
-            at = at.max(end);
+        while let Some(&(_, end, _)) = taken.iter().find(|&&(start, end, need)| at + need > start && at < end) {
+            at = end;
         }
         places[index] = at;
         placed.push(index);

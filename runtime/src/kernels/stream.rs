@@ -1,0 +1,50 @@
+//! Input and output of a kernel that reads ahead of what it writes, so that both may lie over one another.
+
+/// Where a streaming kernel reads and writes.
+///
+/// It reads all that an output pixel needs before it writes that pixel, and pixels are in the order of memory. So the output
+/// may start in front of the input and grow into what was read: [`crate::plan::lead`] says how far in front.
+#[derive(Debug)]
+pub struct Stream<'a> {
+    /// The input, where it lies apart.
+    apart: Option<&'a [i8]>,
+    /// The output at the start, and the input from `input` on where it is not apart.
+    memory: &'a mut [i8],
+    input: usize,
+    outputs: usize,
+}
+
+impl<'a> Stream<'a> {
+    /// Two places that share nothing.
+    #[inline(always)]
+    pub fn apart(x: &'a [i8], y: &'a mut [i8]) -> Self {
+        let outputs = y.len();
+        Self { apart: Some(x), memory: y, input: 0, outputs }
+    }
+
+    /// `outputs` elements at the start of `memory`, and the input from element `input` on.
+    #[inline(always)]
+    pub fn over(memory: &'a mut [i8], input: usize, outputs: usize) -> Self {
+        Self { apart: None, memory, input, outputs }
+    }
+
+    /// What has not been overwritten of the input, at its old place.
+    #[inline(always)]
+    pub(super) fn x(&self) -> &[i8] {
+        match self.apart {
+            Some(x) => x,
+            None => self.memory.get(self.input..).unwrap_or(&[]),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn y(&mut self) -> &mut [i8] {
+        self.memory.get_mut(..self.outputs).unwrap_or(&mut [])
+    }
+
+    /// `len` outputs from `start` on.
+    #[inline(always)]
+    pub(super) fn outputs(&mut self, start: usize, len: usize) -> Option<&mut [i8]> {
+        self.y().get_mut(start..start.checked_add(len)?)
+    }
+}
