@@ -1,18 +1,21 @@
 //! `thumbnet verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use thumbnet_trainer::compile::compile;
+use thumbnet_trainer::import::{Compared, Reference, compare, import};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::train::evaluate;
-use thumbnet_trainer::verify::{integer_evaluation, quantized_inputs};
+use thumbnet_trainer::verify::{integer_evaluation, quantized_inputs, random_inputs};
 
 use super::{Trained, default_model, read};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of a finished run.
-    run: PathBuf,
+    #[arg(required_unless_present = "tflite")]
+    run: Option<PathBuf>,
     /// The model file; by default model.tnet in that folder.
     #[arg(long)]
     model: Option<PathBuf>,
@@ -25,11 +28,51 @@ pub struct Args {
     /// Test samples to run on each core.
     #[arg(long, default_value_t = 20)]
     samples: usize,
+    /// Instead of a run: compare a .tflite file with LiteRT's reference kernels, tensor by tensor.
+    #[arg(long, conflicts_with_all = ["run", "model", "data"])]
+    tflite: Option<PathBuf>,
+    /// With --tflite: raw input tensors back to back, instead of random ones.
+    #[arg(long, requires = "tflite")]
+    input: Option<PathBuf>,
+    /// With --tflite: the Python that has the package ai-edge-litert.
+    #[arg(long, requires = "tflite", default_value = "python3")]
+    python: String,
 }
 
 pub fn verify(args: &Args) -> Result<()> {
-    let trained = Trained::load(&args.run, args.data.as_deref())?;
-    let bytes = read(&args.model.clone().unwrap_or_else(|| default_model(&args.run)))?;
+    match (&args.tflite, &args.run) {
+        (Some(tflite), _) => verify_tflite(args, tflite),
+        (None, Some(run)) => verify_run(args, run),
+        (None, None) => bail!("nothing to verify: name the folder of a run, or a file with --tflite"),
+    }
+}
+
+/// An imported model against LiteRT itself.
+fn verify_tflite(args: &Args, path: &Path) -> Result<()> {
+    let tflite = read(path)?;
+    let (program, _) =
+        import(&tflite, Reference::Litert).with_context(|| format!("cannot import {}", path.display()))?;
+    let inputs = match &args.input {
+        Some(path) => read(path)?,
+        None => random_inputs(&program, args.samples.max(1)).concat(),
+    };
+    let model = compile(&program, &random_inputs(&program, 1))?.bytes;
+    let compared = compare(&args.python, &tflite, &model, &inputs)?;
+    println!("step     bytes  differing  tensor");
+    for Compared { step, name, bytes, differing } in &compared {
+        println!("{step:4}  {bytes:8}  {differing:9}  {name}");
+    }
+    println!("{} of {} steps compared", compared.len(), program.steps.len());
+    match compared.iter().find(|step| step.differing > 0) {
+        Some(first) => bail!("step {} (\"{}\") is the first that differs from LiteRT", first.step, first.name),
+        None => Ok(()),
+    }
+}
+
+/// A trained network in float, in integers here, and on cores.
+fn verify_run(args: &Args, run_dir: &Path) -> Result<()> {
+    let trained = Trained::load(run_dir, args.data.as_deref())?;
+    let bytes = read(&args.model.clone().unwrap_or_else(|| default_model(run_dir)))?;
     let test = &trained.data.test;
     if let (Some(float), Some(integer)) =
         (evaluate(&trained.model, test)?.accuracy(), integer_evaluation(&bytes, test)?.accuracy())

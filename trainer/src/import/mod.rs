@@ -6,6 +6,7 @@
 
 mod conversion;
 mod flatbuffer;
+mod litert;
 mod operators;
 mod schema;
 
@@ -14,6 +15,7 @@ use thumbnet::fixed::Rounding;
 
 use crate::compile::Program;
 use conversion::Conversion;
+pub use litert::{Compared, compare};
 
 /// Whose bits an imported model has to give. They differ in fully connected layers only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

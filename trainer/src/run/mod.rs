@@ -6,7 +6,7 @@ mod target;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use thumbnet::Model;
+use thumbnet::{Model, Observer};
 
 pub use target::Target;
 
@@ -65,6 +65,14 @@ pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Repo
         None => host::run(&checked, inputs),
         Some(board) => qemu::run(model, inputs, board),
     }
+}
+
+/// Runs `inputs` here and tells `observer` of each step; gives the raw outputs.
+///
+/// # Errors
+/// The model has no arena to run in.
+pub fn observe(model: &Model<'_>, inputs: &[u8], observer: &mut impl Observer) -> Result<Vec<u8>> {
+    host::observe(model, inputs, observer)
 }
 
 /// Bytes of code and constants that the runtime with all operators takes in flash; `None` on the host.
