@@ -69,7 +69,8 @@ def main():
                 last = error
                 continue
             blob += struct.pack("<3I", *map(len, parts)) + b"".join(parts)
-        path = args.out / f"{name}.gz"
+        path = args.out / ("float" if name.startswith("float") else "") / f"{name}.gz"
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(gzip.compress(blob, 9, mtime=0))
         print(f"{name}: {args.cases - refused} cases, {path.stat().st_size} bytes", f"({refused} refused: {last})" if refused else "")
 

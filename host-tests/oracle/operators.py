@@ -455,7 +455,38 @@ def squared_difference(rng, number):
     return tensors, ops, inputs, outputs
 
 
+def float_network(rng, number):
+    """Two branches of convolutions, added, pooled, and a dense layer, all in f32."""
+    h, w, c, k, classes = (int(n) for n in rng.integers([4, 4, 1, 2, 2], [10, 10, 4, 6, 6]))
+
+    def weight(*shape):
+        return Tensor(shape, np.float32, data=rng.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32))
+
+    def value(*shape):
+        return Tensor(shape, np.float32)
+
+    ph, pw = -(-h // 2), -(-w // 2)
+    tensors = [
+        value(1, h, w, c), weight(k, 3, 3, c), weight(k), value(1, h, w, k),
+        weight(1, 3, 3, k), weight(k), value(1, h, w, k), value(1, h, w, k),
+        value(1, ph, pw, k), constant([1, ph * pw * k]), value(1, ph * pw * k),
+        weight(classes, ph * pw * k), weight(classes), value(1, classes), value(1, classes),
+    ]
+    window = [(0, "int8", 0), (1, "int32", 1), (2, "int32", 1)]
+    ops = [
+        Op(3, [0, 1, 2], [3], 1, [*window, (3, "int8", 1), (4, "int32", 1), (5, "int32", 1)]),
+        Op(4, [3, 4, 5], [6], 2, [*window, (3, "int32", 1), (4, "int8", 0), (5, "int32", 1), (6, "int32", 1)]),
+        Op(0, [3, 6], [7], 11, [(0, "int8", 3)]),
+        Op(1 if number % 2 else 17, [7], [8], 5, [(0, "int8", 0), *((f, "int32", 2) for f in (1, 2, 3, 4)), (5, "int8", 0)]),
+        Op(22, [8, 9], [10], 17, [(0, "ints", [1, ph * pw * k])]),
+        Op(9, [10, 11, 12], [13], 8, [(0, "int8", 0)]),
+        Op(25, [13], [14], 9, [(0, "float32", 1.0)]),
+    ]
+    return tensors, ops, [0], [14]
+
+
 OPERATORS = {
+    "float_network": float_network,
     "add": binary(0, 11),
     "average_pool_2d": pool(1),
     "concatenation": concatenation,

@@ -5,12 +5,14 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use flate2::read::GzDecoder;
-use thumbnet_host_tests::shared;
+use thumbnet_host_tests::{shared, tolerance};
 use thumbnet_trainer::compile::compile;
-use thumbnet_trainer::import::{Reference, import};
+use thumbnet_trainer::import::{Reference, import, import_float, is_float};
+use thumbnet_trainer::nn::{Net, Params, Value, device};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -40,6 +42,14 @@ fn cases(path: &Path) -> Vec<Case> {
     cases
 }
 
+/// The files of the int8 operators.
+fn vectors(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.is_file()).collect();
+    files.sort();
+    files
+}
+
 /// The bytes of the model file that a .tflite becomes.
 fn imported(model: &[u8]) -> anyhow::Result<Vec<u8>> {
     let (program, _) = import(model, Reference::Litert)?;
@@ -48,9 +58,7 @@ fn imported(model: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 #[test]
 fn every_operator_gives_litert_s_bits() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors");
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
+    let files = vectors(&Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors"));
     let mut failures = Vec::new();
     println!("operator                         cases    bytes  differing");
     for path in &files {
@@ -90,6 +98,59 @@ fn the_shared_models_give_litert_s_bits_here_and_on_cores() {
         for target in [Target::Host, Target::M3, Target::M4, Target::M55] {
             let (outputs, _) = run(&model, &inputs, target).unwrap();
             assert_eq!(outputs, expected, "{name} on {target}");
+        }
+    }
+}
+
+#[test]
+fn float_models_become_graphs_that_compute_the_same() {
+    for (number, case) in
+        cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors/float/float_network.gz")).iter().enumerate()
+    {
+        assert!(is_float(&case.model).unwrap());
+        let model = import_float(&case.model).unwrap();
+        let numbers =
+            |bytes: &[u8]| -> Vec<f32> { bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect() };
+        let (inputs, expected) = (numbers(&case.inputs), numbers(&case.outputs));
+        let shape = &model.graph.inputs[0].shape;
+        let samples = inputs.len() / shape.iter().product::<usize>();
+        let net = Net::new(&model.graph).unwrap();
+        let params = Params::from_weights(&model.graph, &model.weights, &device()).unwrap();
+        let values = net.forward(&params, Value::new(inputs, samples, shape, &device()));
+        let found = &values[&model.graph.outputs[0]].clone().numbers().data;
+        assert_eq!(found.len(), expected.len(), "{number}");
+        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < tolerance::FLOAT_REORDERED, "{number}: {worst}");
+    }
+}
+
+#[test]
+fn the_vectors_are_what_litert_computes_today() {
+    if std::env::var_os("THUMBNET_FULL").is_none() {
+        eprintln!("skipped: `cargo xtask test --full` makes the vectors anew");
+        return;
+    }
+    let python = std::env::var("THUMBNET_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has_litert = Command::new(&python).args(["-c", "import ai_edge_litert, flatbuffers, numpy"]).output();
+    if !has_litert.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} lacks ai-edge-litert, flatbuffers or numpy; THUMBNET_PYTHON names another Python");
+        return;
+    }
+    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
+    let made = tempfile::tempdir().unwrap();
+    let status = Command::new(python).arg(oracle.join("generate.py")).arg("--out").arg(made.path()).status().unwrap();
+    assert!(status.success());
+    for path in vectors(&oracle.join("vectors")) {
+        let new = cases(&made.path().join(path.file_name().unwrap()));
+        let stored = cases(&path);
+        assert_eq!(new.len(), stored.len(), "{}", path.display());
+        for (number, (new, stored)) in new.iter().zip(&stored).enumerate() {
+            assert!(
+                new.model == stored.model && new.inputs == stored.inputs,
+                "{} {number}: other case",
+                path.display()
+            );
+            assert!(new.outputs == stored.outputs, "{} {number}: LiteRT computes something else", path.display());
         }
     }
 }

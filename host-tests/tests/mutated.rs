@@ -15,7 +15,8 @@ use thumbnet_trainer::import::{Reference, import};
 /// Good files to start from: the first of every operator's vectors, and the shared models where they are.
 fn seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors");
-    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
     paths.sort();
     let first = |path: &std::path::PathBuf| {
         let mut blob = Vec::new();

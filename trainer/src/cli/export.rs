@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet_trainer::compile::compile;
+use thumbnet_trainer::compile::{Compiled, compile};
+use thumbnet_trainer::data::Dataset;
+use thumbnet_trainer::model::Model;
 use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
@@ -33,23 +35,7 @@ pub fn export(args: &Args) -> Result<()> {
     let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
     write(&path, &compiled.bytes)?;
 
-    println!("layer                           signal to noise");
-    for (name, decibels) in signal_to_noise(&model, &compiled.bytes, &data.test, 64)? {
-        println!("{name:32}{decibels:9.1} dB");
-    }
-    let (float, integer) = (evaluate(&model, &data.test)?, integer_evaluation(&compiled.bytes, &data.test)?);
-    match (float.accuracy(), integer.accuracy()) {
-        (Some(float), Some(integer)) => println!(
-            "accuracy on {} test samples: float {:.2} %, int8 {:.2} % ({:+.2} points)",
-            data.test.len(),
-            100.0 * float,
-            100.0 * integer,
-            100.0 * (integer - float)
-        ),
-        _ => {
-            println!("mean square error: float {:.6}, int8 {:.6}", float.mean_squared_error, integer.mean_squared_error)
-        }
-    }
+    accuracy(&model, &compiled, &data.test)?;
     println!(
         "{}: {} bytes, peak RAM {} bytes (no plan needs less than {}), {} multiply-accumulates, {} golden cases",
         path.display(),
@@ -59,5 +45,27 @@ pub fn export(args: &Args) -> Result<()> {
         program.macs(),
         golden.len()
     );
+    Ok(())
+}
+
+/// Prints what integers cost: signal to noise of every layer, and the accuracy beside the float's.
+pub(super) fn accuracy(model: &Model, compiled: &Compiled, test: &Dataset) -> Result<()> {
+    println!("layer                           signal to noise");
+    for (name, decibels) in signal_to_noise(model, &compiled.bytes, test, 64)? {
+        println!("{name:32}{decibels:9.1} dB");
+    }
+    let (float, integer) = (evaluate(model, test)?, integer_evaluation(&compiled.bytes, test)?);
+    match (float.accuracy(), integer.accuracy()) {
+        (Some(float), Some(integer)) => println!(
+            "accuracy on {} test samples: float {:.2} %, int8 {:.2} % ({:+.2} points)",
+            test.len(),
+            100.0 * float,
+            100.0 * integer,
+            100.0 * (integer - float)
+        ),
+        _ => {
+            println!("mean square error: float {:.6}, int8 {:.6}", float.mean_squared_error, integer.mean_squared_error)
+        }
+    }
     Ok(())
 }

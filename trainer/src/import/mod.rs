@@ -6,6 +6,7 @@
 
 mod conversion;
 mod flatbuffer;
+mod float;
 mod litert;
 mod operators;
 mod schema;
@@ -15,6 +16,7 @@ use thumbnet::fixed::Rounding;
 
 use crate::compile::Program;
 use conversion::Conversion;
+pub use float::{import_float, is_float};
 pub use litert::{Compared, compare};
 
 /// Whose bits an imported model has to give. They differ in fully connected layers only.
