@@ -31,7 +31,7 @@
 //! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(target_endian = "big")]
 compile_error!("thumbnet reads weights in place, which are little-endian; this target is big-endian");

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use thumbnet::fixed::{
-    doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, requantize_double, requantize_single,
-    rounding_shift_right,
+    doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, requantize_accumulator, requantize_double,
+    requantize_single, rounding_shift_right,
 };
 use thumbnet::fixed16::{sigmoid, tanh};
 use thumbnet::kernels::{Scale, Softmax, activation, arg_max, quantize, softmax};
@@ -173,5 +173,13 @@ fn tanh_of_16_bits_is_odd_and_close_everywhere() {
         let worst = worst_q15(f, f64::tanh, 15 - integer_bits as i32);
         assert!(worst < 2f64.powi(-10), "{integer_bits} bits: {worst}");
         assert!((1..=i16::MAX).all(|x| f(-x) == -f(x)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn accumulators_are_requantized_as_any_number(x in -(1i32 << 30) + 1..(1i32 << 30), m in 1i32 << 30..=i32::MAX, shift in -31..=4i32) {
+        let x: i32 = x >> shift.max(0);
+        prop_assert_eq!(requantize_accumulator(x, m, shift), requantize_double(x, m, shift));
     }
 }

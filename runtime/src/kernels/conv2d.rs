@@ -7,7 +7,7 @@
 
 use core::num::NonZeroUsize;
 
-use super::dot::{dot, dot_2x2};
+use super::dot::{arrange, dot, dot_2x2};
 use super::window::taps;
 use super::{Channel, Conv2d, Stream, output_i8};
 
@@ -17,7 +17,7 @@ const PIXELS: usize = 2;
 /// Bytes of scratch: one column of 16-bit values for each of two pixels.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
-    column_len(p).saturating_mul(PIXELS * size_of::<i16>())
+    stride(p).saturating_mul(PIXELS * size_of::<i16>())
 }
 
 fn column_len(p: &Conv2d<'_>) -> usize {
@@ -25,12 +25,18 @@ fn column_len(p: &Conv2d<'_>) -> usize {
     height.saturating_mul(width).saturating_mul(p.input[3])
 }
 
+/// Distance between the columns: even, so that both are aligned to 4 bytes.
+fn stride(p: &Conv2d<'_>) -> usize {
+    column_len(p).saturating_add(1) & !1
+}
+
 /// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
 /// zero and the inner loop is the same for every geometry.
 pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let len = column_len(p);
     let Ok(columns) = bytemuck::try_cast_slice_mut::<i8, i16>(scratch) else { return };
-    let Some((first, rest)) = columns.split_at_mut_checked(len) else { return };
+    let Some((first, rest)) = columns.split_at_mut_checked(stride(p)) else { return };
+    let Some(first) = first.get_mut(..len) else { return };
     let Some(second) = rest.get_mut(..len) else { return };
     let outputs = p.output[3];
     let mut pixels = p.window.outputs(p.output);
@@ -81,6 +87,7 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
             }
         }
     }
+    arrange(column);
 }
 
 /// Two pixels by two channels: four products for four loads.

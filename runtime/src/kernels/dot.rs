@@ -7,13 +7,25 @@ fn mac(sum: i32, w: i8, x: i16) -> i32 {
     sum.wrapping_add(i32::from(w).wrapping_mul(i32::from(x)))
 }
 
-/// `Σ w · x`.
+/// Brings a column into the order that [`dot`] and [`dot_2x2`] read on this core.
+#[inline(always)]
+pub(super) fn arrange(column: &mut [i16]) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp::arrange(column);
+    let _ = column;
+}
+
+/// `Σ w · x`, `x` arranged.
 #[inline(always)]
 pub(super) fn dot(w: &[i8], x: &[i16]) -> i32 {
+    if cfg!(thumbnet_dsp) {
+        let [sum, ..] = dot_2x2(w, w, x, x);
+        return sum;
+    }
     w.iter().zip(x).fold(0, |sum, (&w, &x)| mac(sum, w, x))
 }
 
-/// `[w0·x0, w0·x1, w1·x0, w1·x1]`.
+/// `[w0·x0, w0·x1, w1·x0, w1·x1]`, the columns arranged.
 #[inline(always)]
 pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] {
     let len = w0.len().min(w1.len()).min(x0.len()).min(x1.len());
@@ -22,7 +34,12 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
         return [0; 4];
     };
     let mut sums = [0; 4];
-    for k in 0..len {
+    let start = if cfg!(thumbnet_dsp) { len / 4 * 4 } else { 0 };
+    #[cfg(thumbnet_dsp)]
+    {
+        sums = super::dsp::dot_2x2(w0.get(..start).unwrap_or(&[]), w1, x0, x1);
+    }
+    for k in start..len {
         let (w0, w1, x0, x1) = (w0[k], w1[k], x0[k], x1[k]);
         sums = [mac(sums[0], w0, x0), mac(sums[1], w0, x1), mac(sums[2], w1, x0), mac(sums[3], w1, x1)];
     }
@@ -32,11 +49,18 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
 /// `Σ w · (x − zero_point)` of four rows of weights that follow one another.
 #[inline(always)]
 pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
-    let mut rows = weights.chunks_exact(x.len().max(1));
+    let row_len = x.len();
+    let start = if cfg!(thumbnet_dsp) { row_len / 4 * 4 } else { 0 };
+    let [mut a, mut b, mut c, mut d] = [0i32; 4];
+    #[cfg(thumbnet_dsp)]
+    {
+        [a, b, c, d] = super::dsp::dot_4(weights, row_len, x.get(..start).unwrap_or(&[]), zero_point);
+    }
+    let mut rows = weights.chunks_exact(row_len.max(1)).map(|row| row.get(start..).unwrap_or(&[]));
     let mut row = || rows.next().unwrap_or(&[]);
     let (w0, w1, w2, w3) = (row(), row(), row(), row());
-    let [mut a, mut b, mut c, mut d] = [0i32; 4];
-    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+    let rest = x.get(start..).unwrap_or(&[]);
+    for ((((&x, &w0), &w1), &w2), &w3) in rest.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
         let x = i32::from(x).wrapping_sub(zero_point);
         a = a.wrapping_add(x.wrapping_mul(i32::from(w0)));
         b = b.wrapping_add(x.wrapping_mul(i32::from(w1)));

@@ -8,11 +8,11 @@
 //!
 //! # One switch
 //!
-//! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. So far every core
-//! runs the portable kernels ([`FAMILY`]); a faster one for a core family is another function with the same arguments and
-//! the same bits, and this file is the only place that chooses.
+//! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. `build.rs` names
+//! the [`FAMILY`]: inner loops in assembly for cores with the DSP extension (`dsp`, behind `dot`), plain loops for the rest,
+//! which become Helium on cores that have it. The bits are the same.
 
-use crate::fixed::{Rounding, requantize};
+use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
 use crate::format::BinaryFunction;
 
 pub mod activation;
@@ -20,7 +20,11 @@ pub mod arg_max;
 pub mod concat;
 pub mod conv2d;
 pub mod depthwise;
+#[cfg(thumbnet_dsp)]
+mod depthwise_blocks;
 mod dot;
+#[cfg(thumbnet_dsp)]
+mod dsp;
 pub mod eltwise;
 pub mod fully_connected;
 pub mod lstm;
@@ -39,8 +43,8 @@ mod window;
 
 pub use stream::Stream;
 
-/// Name of the kernels that this build uses. Every core runs the portable ones so far.
-pub const FAMILY: &str = "portable";
+/// Name of the kernels that this build uses; `build.rs` chooses by the target.
+pub const FAMILY: &str = if cfg!(thumbnet_dsp) { "dsp" } else { "portable" };
 
 /// What one output channel adds to its products: `requantize(bias + Σ …, multiplier, shift)`.
 ///
@@ -331,12 +335,21 @@ pub struct Lstm<'m> {
     pub biases: &'m [i32],
 }
 
-/// `clamp(zero_point + requantize(accumulator))`: how every product ends. One copy, since it is as long as an inner loop.
-#[inline(never)]
+/// `clamp(zero_point + requantize(accumulator))`: how every product ends.
+#[inline(always)]
 #[must_use]
 fn output_i8(accumulator: i32, channel: &Channel, rounding: Rounding, zero_point: i32, clamp: Clamp) -> i8 {
-    let scaled = requantize(accumulator, channel.multiplier, channel.shift, rounding);
+    let scaled = match rounding {
+        Rounding::Double => requantize_accumulator(accumulator, channel.multiplier, channel.shift),
+        Rounding::Single => single(accumulator, channel),
+    };
     clamp.apply(scaled.wrapping_add(zero_point))
+}
+
+/// One copy: its 64-bit shift is as long as an inner loop.
+#[inline(never)]
+fn single(accumulator: i32, channel: &Channel) -> i32 {
+    requantize_single(accumulator, channel.multiplier, channel.shift)
 }
 
 impl Clamp {

@@ -1,0 +1,16 @@
+//! Says which family of kernels a target takes; `cfg(target_feature = "dsp")` is not visible on stable Rust.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    println!("cargo::rustc-check-cfg=cfg(thumbnet_dsp)");
+    let target = std::env::var("TARGET").unwrap_or_default();
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    // Armv7E-M always has the DSP extension; of Armv8-M cores it is known by the name. The M55 and M85 have it too, but
+    // plain loops become Helium there, which is faster.
+    let is_dsp = target.starts_with("thumbv7em")
+        || (target.starts_with("thumbv8m.main") && ["cortex-m33", "cortex-m35p"].iter().any(|cpu| flags.contains(cpu)));
+    if is_dsp {
+        println!("cargo::rustc-cfg=thumbnet_dsp");
+    }
+}

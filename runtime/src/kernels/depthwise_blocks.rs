@@ -1,0 +1,58 @@
+//! Depthwise convolution with one filter per channel, four channels at a time over the whole window.
+
+use super::window::taps;
+use super::{Conv2d, Stream, dsp, output_i8};
+
+/// Channels that are computed at the same time, their sums in registers.
+const BLOCK: usize = 4;
+
+/// Whether it can be computed in blocks.
+pub(super) const fn fits(p: &Conv2d<'_>) -> bool {
+    p.input[3] == p.output[3] && p.input[3].is_multiple_of(BLOCK)
+}
+
+/// The taps that lie in the image, along one axis: the first one's place in the image and in the filter, and how many.
+struct Inside {
+    place: usize,
+    tap: usize,
+    count: usize,
+}
+
+impl Inside {
+    fn new(p: &Conv2d<'_>, axis: usize, at: usize, len: usize) -> Self {
+        let mut inside = taps(&p.window, axis, at, len).enumerate().filter_map(|(tap, place)| Some((tap, place?)));
+        match inside.next() {
+            Some((tap, place)) => Self { place, tap, count: inside.count().wrapping_add(1) },
+            None => Self { place: 0, tap: 0, count: 0 },
+        }
+    }
+}
+
+/// Convolves pixel by pixel.
+pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>) {
+    let [_, height, width, channels] = p.input;
+    let [dilation_y, dilation_x] = p.window.dilation;
+    let taps_across = p.window.size[1];
+    for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
+        let (rows, columns) = (Inside::new(p, 0, oy, height), Inside::new(p, 1, ox, width));
+        let pixel = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
+        let x_start = pixel.wrapping_mul(channels);
+        let w_start = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap).wrapping_mul(channels);
+        for (block, channel) in p.channels.as_chunks::<BLOCK>().0.iter().enumerate() {
+            let first = block.wrapping_mul(BLOCK);
+            let (mut x_at, mut w_at) = (x_start.wrapping_add(first), w_start.wrapping_add(first));
+            let mut sums = channel.map(|channel| channel.bias);
+            for _ in 0..rows.count {
+                let (x, w) = (io.x().get(x_at..).unwrap_or(&[]), p.weights.get(w_at..).unwrap_or(&[]));
+                let steps = [dilation_x.wrapping_mul(channels), channels];
+                sums = dsp::taps_of_4(x, w, steps, columns.count, p.input_zero_point, sums);
+                x_at = x_at.wrapping_add(dilation_y.wrapping_mul(width).wrapping_mul(channels));
+                w_at = w_at.wrapping_add(taps_across.wrapping_mul(channels));
+            }
+            let Some(y) = io.outputs(index.wrapping_mul(channels).wrapping_add(first), BLOCK) else { return };
+            for ((y, sum), channel) in y.iter_mut().zip(sums).zip(channel) {
+                *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Inner loops for the DSP extension (Cortex-M4, M7, M33): two products per instruction.
+//!
+//! `SXTB16` widens bytes 0 and 2 of a word into two halfwords, with `ROR #8` bytes 1 and 3, so a word of four weights becomes
+//! the pairs (w0, w2) and (w1, w3). Values are brought into the same order once ([`arrange`]) and then serve every channel.
+//!
+//! This is the only file with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
+//! checked in front of it, and writes nothing but registers. `r6` and `r7` cannot be named as operands (LLVM keeps them for
+//! the frame), so the blocks save and restore them; the end of the loop waits on the stack, since no register is left.
+
+use core::arch::asm;
+
+/// Brings a column of 16-bit values into the order that [`dot_2x2`] reads: fours become `0 2 1 3`, a rest stays.
+pub(super) fn arrange(column: &mut [i16]) {
+    column.as_chunks_mut::<4>().0.iter_mut().for_each(|[_, b, c, _]| core::mem::swap(b, c));
+}
+
+/// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
+/// multiple of 4 bytes.
+#[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] {
+    let rounds = w0.len() / 4;
+    let least = rounds * 4;
+    let is_aligned = (x0.as_ptr().addr() | x1.as_ptr().addr()) & 3 == 0;
+    if rounds == 0 || w1.len() < least || x0.len() < least || x1.len() < least || !is_aligned {
+        return [0; 4];
+    }
+    let (mut a, mut b, mut c, mut d) = (0i32, 0i32, 0i32, 0i32);
+    // SAFETY: `rounds` rounds read 4 bytes from each row of weights and 8 from each column, which the lengths above allow.
+    // LDR takes any address; LDRD needs the alignment that was checked.
+    unsafe {
+        asm!(
+            "push {{r2, r3}}",
+            "push {{r6, r7}}",
+            "2:",
+            "ldr r2, [r0], #4",
+            "ldr r4, [r1], #4",
+            "sxtb16 r3, r2, ror #8",
+            "sxtb16 r2, r2",
+            "sxtb16 r5, r4, ror #8",
+            "sxtb16 r4, r4",
+            "ldrd r6, r7, [r12], #8",
+            "smlad r8, r2, r6, r8",
+            "smlad r10, r4, r6, r10",
+            "smlad r8, r3, r7, r8",
+            "smlad r10, r5, r7, r10",
+            "ldrd r6, r7, [lr], #8",
+            "smlad r9, r2, r6, r9",
+            "smlad r11, r4, r6, r11",
+            "smlad r9, r3, r7, r9",
+            "smlad r11, r5, r7, r11",
+            "ldr r6, [sp, #8]",
+            "cmp r0, r6",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            "add sp, #8",
+            inout("r0") w0.as_ptr() => _,
+            inout("r1") w1.as_ptr() => _,
+            inout("r12") x0.as_ptr() => _,
+            inout("lr") x1.as_ptr() => _,
+            inout("r8") a,
+            inout("r9") b,
+            inout("r10") c,
+            inout("r11") d,
+            inout("r2") w0.as_ptr().wrapping_add(least) => _,
+            out("r3") _, out("r4") _, out("r5") _,
+        );
+    }
+    [a, b, c, d]
+}
+
+/// `Σ w · (x − zero_point)` of four rows of `row` weights that follow one another, over as many values as `x`, a multiple of
+/// 4, has.
+#[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn dot_4(weights: &[i8], row: usize, x: &[i8], zero_point: i32) -> [i32; 4] {
+    let rounds = x.len() / 4;
+    if rounds == 0 || row < 4 * rounds || weights.len() < 3 * row + 4 * rounds {
+        return [0; 4];
+    }
+    let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
+    let (mut a, mut b, mut c, mut d) = (0i32, 0i32, 0i32, 0i32);
+    // SAFETY: `rounds` rounds read 4 bytes from `x` and from each of the four rows, the last of which ends at
+    // 3·row + 4·rounds. LDR takes any address.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "2:",
+            "ldr r6, [r1], #4",
+            "sxtb16 r7, r6",
+            "sxtb16 r6, r6, ror #8",
+            "ssub16 r7, r7, r12",
+            "ssub16 r6, r6, r12",
+            "ldr r4, [r0, r2]",
+            "sxtb16 r5, r4",
+            "smlad r9, r5, r7, r9",
+            "sxtb16 r4, r4, ror #8",
+            "smlad r9, r4, r6, r9",
+            "ldr r4, [r0, r2, lsl #1]",
+            "sxtb16 r5, r4",
+            "smlad r10, r5, r7, r10",
+            "sxtb16 r4, r4, ror #8",
+            "smlad r10, r4, r6, r10",
+            "ldr r4, [r0, r3]",
+            "sxtb16 r5, r4",
+            "smlad r11, r5, r7, r11",
+            "sxtb16 r4, r4, ror #8",
+            "smlad r11, r4, r6, r11",
+            "ldr r4, [r0], #4",
+            "sxtb16 r5, r4",
+            "smlad r8, r5, r7, r8",
+            "sxtb16 r4, r4, ror #8",
+            "smlad r8, r4, r6, r8",
+            "subs lr, #1",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") weights.as_ptr() => _,
+            inout("r1") x.as_ptr() => _,
+            in("r2") row,
+            in("r3") 3 * row,
+            in("r12") zero_points,
+            inout("lr") rounds => _,
+            inout("r8") a,
+            inout("r9") b,
+            inout("r10") c,
+            inout("r11") d,
+            out("r4") _, out("r5") _,
+        );
+    }
+    [a, b, c, d]
+}
+
+/// Adds `(x − zero_point) · w` of `taps` taps to the sums of four channels that lie side by side; `steps` are the distances
+/// from tap to tap in `x` and in `w`.
+#[allow(unsafe_code, reason = "SMLABB and SXTB16 have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn taps_of_4(
+    x: &[i8],
+    w: &[i8],
+    [x_step, w_step]: [usize; 2],
+    taps: usize,
+    zero_point: i32,
+    sums: [i32; 4],
+) -> [i32; 4] {
+    let reach = |step: usize| taps.wrapping_sub(1).wrapping_mul(step).wrapping_add(4);
+    if taps == 0 || x.len() < reach(x_step) || w.len() < reach(w_step) {
+        return sums;
+    }
+    let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
+    let [mut a, mut b, mut c, mut d] = sums;
+    // SAFETY: the last tap's four bytes end at `reach`, which the lengths above allow; distances within a slice cannot
+    // overflow. LDR takes any address.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "2:",
+            "ldr r4, [r0]",
+            "add r0, r2",
+            "ldr r6, [r1]",
+            "add r1, r3",
+            "sxtb16 r5, r4",
+            "sxtb16 r4, r4, ror #8",
+            "ssub16 r5, r5, r12",
+            "ssub16 r4, r4, r12",
+            "sxtb16 r7, r6",
+            "sxtb16 r6, r6, ror #8",
+            "smlabb r8, r5, r7, r8",
+            "smlatt r10, r5, r7, r10",
+            "smlabb r9, r4, r6, r9",
+            "smlatt r11, r4, r6, r11",
+            "subs lr, #1",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") x.as_ptr() => _,
+            inout("r1") w.as_ptr() => _,
+            in("r2") x_step,
+            in("r3") w_step,
+            in("r12") zero_points,
+            inout("lr") taps => _,
+            inout("r8") a,
+            inout("r9") b,
+            inout("r10") c,
+            inout("r11") d,
+            out("r4") _, out("r5") _,
+        );
+    }
+    [a, b, c, d]
+}
