@@ -84,6 +84,20 @@ fn every_operator_gives_litert_s_bits() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// The kernels that cores with the DSP extension have of their own, over odd shapes, tails and scales.
+#[test]
+fn the_fast_kernels_give_litert_s_bits_on_cores() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors");
+    for name in ["conv_2d", "depthwise_conv_2d", "fully_connected", "unidirectional_sequence_lstm"] {
+        for (number, case) in cases(&folder.join(name).with_extension("gz")).iter().enumerate() {
+            let model = imported(&case.model).unwrap();
+            let target = [Target::M4, Target::M33, Target::M7][number % 3];
+            let (outputs, _) = run(&model, &case.inputs, target).unwrap();
+            assert_eq!(outputs, case.outputs, "{name} {number} on {target}");
+        }
+    }
+}
+
 #[test]
 fn the_shared_models_give_litert_s_bits_here_and_on_cores() {
     let Some(folder) = shared().map(|folder| folder.join("models")).filter(|folder| folder.is_dir()) else {

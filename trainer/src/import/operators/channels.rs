@@ -17,6 +17,8 @@ pub(super) struct Layer {
     pub rounding: Rounding,
     /// Whether weight `i` belongs to channel `i % outputs`; otherwise the weights of a channel follow one another.
     pub channel_last: bool,
+    /// Whether weights that belong to channel `i % outputs` are stored so that those of a channel follow one another.
+    pub turned: bool,
 }
 
 /// Reads weights (input 1) and biases and puts them into the data; gives the offsets of weights and channels.
@@ -63,6 +65,9 @@ pub(super) fn weights(
                 made
             }
         });
+    }
+    if layer.turned {
+        weights = (0..weights.len()).map(|i| weights[index(i / per_channel, i % per_channel)]).collect();
     }
     Ok((c.push_data(&weights), c.push_data(&channels)))
 }

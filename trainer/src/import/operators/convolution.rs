@@ -48,7 +48,9 @@ fn convolution(
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(clamp_field)?, output)?;
     let rounding = Rounding::Double;
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: depthwise };
+    // Filters over a single channel are those of a convolution, which has the faster kernel.
+    let turned = depthwise && in_c == 1;
+    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: depthwise, turned };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let params = ConvParams {
         size: [height, width],
@@ -62,7 +64,7 @@ fn convolution(
         channels,
     };
     let x = c.value(x)?;
-    c.push(y, if depthwise { Op::DepthwiseConv2d(params) } else { Op::Conv2d(params) }, &[x])
+    c.push(y, if depthwise && !turned { Op::DepthwiseConv2d(params) } else { Op::Conv2d(params) }, &[x])
 }
 
 /// The padding is that of the convolution from the output back to the input; the bias is input 3.
@@ -82,7 +84,7 @@ pub(super) fn transpose_conv(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(3)?, output)?;
     let rounding = Rounding::Double;
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false };
+    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false, turned: false };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(3))?;
     let params = ConvParams {
         size: [height, width],
@@ -128,7 +130,7 @@ pub(super) fn fully_connected(c: &mut Conversion<'_>, operator: &Operator<'_>) -
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(0)?, output)?;
     let rounding = c.reference.fully_connected();
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false };
+    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false, turned: false };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let x = c.value(x)?;
     let op = Op::FullyConnected(FullyConnectedParams { clamp, rounding, layout: Layout::Plain, weights, channels });
