@@ -7,7 +7,7 @@
 
 use core::num::NonZeroUsize;
 
-use super::dot::{arrange, dot, dot_2x2};
+use super::dot::{arrange, dot, dot_2x2, widen, widen_arranged};
 use super::window::taps;
 use super::{Channel, Conv2d, Stream, output_i8};
 
@@ -63,9 +63,8 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
     let taps_across = p.window.size[1];
     let zero_point = p.input_zero_point as i16;
     let row_len = taps_across.saturating_mul(channels).max(1);
-    let widen = |from: &[i8], to: &mut [i16]| {
-        to.iter_mut().zip(from).for_each(|(to, &from)| *to = i16::from(from) - zero_point)
-    };
+    // Rows that are multiples of 4 can be arranged one by one.
+    let by_row = row_len.is_multiple_of(4);
     let [batch, oy, ox] = pixel;
     let left = p.window.start(1, ox);
     let is_plain = p.window.dilation[1] == 1 && left >= 0 && (left as usize).saturating_add(taps_across) <= width;
@@ -77,17 +76,27 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
         let image_row = batch.wrapping_mul(p.input[1]).wrapping_add(iy).wrapping_mul(width);
         let at = |ix: usize| x.get(image_row.wrapping_add(ix).wrapping_mul(channels)..).unwrap_or(&[]);
         if is_plain {
-            widen(at(left as usize), row);
+            let from = at(left as usize);
+            if by_row {
+                widen_arranged(from, row, zero_point)
+            } else {
+                widen(from, row, zero_point)
+            }
             continue;
         }
         for (to, tap) in row.chunks_exact_mut(channels.max(1)).zip(taps(&p.window, 1, ox, width)) {
             match tap {
-                Some(ix) => widen(at(ix), to),
+                Some(ix) => widen(at(ix), to, zero_point),
                 None => to.fill(0),
             }
         }
+        if by_row {
+            arrange(row);
+        }
     }
-    arrange(column);
+    if !by_row {
+        arrange(column);
+    }
 }
 
 /// Two pixels by two channels: four products for four loads.

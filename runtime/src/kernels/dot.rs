@@ -15,6 +15,23 @@ pub(super) fn arrange(column: &mut [i16]) {
     let _ = column;
 }
 
+/// `x − zero_point` in 16 bits.
+#[inline(always)]
+pub(super) fn widen(from: &[i8], to: &mut [i16], zero_point: i16) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to = i16::from(from).wrapping_sub(zero_point));
+}
+
+/// [`widen`] and [`arrange`] of a part of a column that starts at a multiple of 4 values and has one.
+#[inline(always)]
+pub(super) fn widen_arranged(from: &[i8], to: &mut [i16], zero_point: i16) {
+    #[cfg(thumbnet_dsp)]
+    if super::dsp::widen_arranged(from, to, zero_point.into()) {
+        return;
+    }
+    widen(from, to, zero_point);
+    arrange(to);
+}
+
 /// `Σ w · x`, `x` arranged.
 #[inline(always)]
 pub(super) fn dot(w: &[i8], x: &[i16]) -> i32 {

@@ -14,6 +14,43 @@ pub(super) fn arrange(column: &mut [i16]) {
     column.as_chunks_mut::<4>().0.iter_mut().for_each(|[_, b, c, _]| core::mem::swap(b, c));
 }
 
+/// `x − zero_point` in 16 bits, arranged, of as many values as both slices have, a multiple of 4. `false`: nothing was done,
+/// `to` does not start at a multiple of 4 bytes.
+#[allow(unsafe_code, reason = "SXTB16 and SSUB16 have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn widen_arranged(from: &[i8], to: &mut [i16], zero_point: i32) -> bool {
+    let rounds = from.len().min(to.len()) / 4;
+    if to.as_ptr().addr() & 3 != 0 {
+        return false;
+    }
+    if rounds == 0 {
+        return true;
+    }
+    let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
+    // SAFETY: `rounds` rounds read 4 bytes and write 4 halfwords, which both slices have. LDR takes any address; STRD needs
+    // the alignment that was checked.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {a}, [{from}], #4",
+            "sxtb16 {b}, {a}",
+            "sxtb16 {a}, {a}, ror #8",
+            "ssub16 {b}, {b}, {zero}",
+            "ssub16 {a}, {a}, {zero}",
+            "strd {b}, {a}, [{to}], #8",
+            "subs {rounds}, #1",
+            "bne 2b",
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            rounds = inout(reg) rounds => _,
+            zero = in(reg) zero_points,
+            a = out(reg) _,
+            b = out(reg) _,
+        );
+    }
+    true
+}
+
 /// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
 /// multiple of 4 bytes.
 #[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
