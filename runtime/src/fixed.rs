@@ -68,18 +68,16 @@ fn rounded_right(x: i32, right: u32) -> i32 {
     (moved >> (right.wrapping_sub(1) & 31)).wrapping_add(1) >> 1
 }
 
-/// `round(a · b / 2^31)`, half away from zero for negative products as the specification has it, saturated:
-/// only `a = b = −2^31` saturates.
+/// `round(a · b / 2^31)`, half up, saturated: only `a = b = −2^31` saturates.
+///
+/// The specification nudges negative products by 1 − 2^30 and truncates toward zero, which is the same as half up.
 #[inline(always)]
 #[must_use]
 pub fn doubling_high_mul(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
     }
-    let product = i64::from(a) * i64::from(b);
-    let nudge = if product >= 0 { 1i64 << 30 } else { 1 - (1i64 << 30) };
-    // Division by 2^31 truncates toward zero; a shift would not.
-    ((product + nudge) / (1i64 << 31)) as i32
+    (i64::from(a).wrapping_mul(i64::from(b)).wrapping_add(1 << 30) >> 31) as i32
 }
 
 /// `round(x / 2^exponent)`, half away from zero; `exponent` in [0, 31].

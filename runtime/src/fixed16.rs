@@ -4,13 +4,11 @@
 //! `e^−(2^k)` for every further bit; and from `1 / (1 + e)` by three Newton–Raphson steps. All in 16-bit fixed point, bit for
 //! bit as gemmlowp's `FixedPoint<int16_t, n>` in TensorFlow Lite's reference kernel of the integer LSTM.
 
-/// `round(a · b / 2^15)`, half away from zero, saturated.
+/// `round(a · b / 2^15)`, half up; only −2^15 · −2^15 saturates.
 #[inline(always)]
 fn high_mul(a: i16, b: i16) -> i16 {
     let product = i32::from(a) * i32::from(b);
-    let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
-    // Division truncates toward zero; a shift would not.
-    saturate((product + nudge) / (1 << 15))
+    ((product + (1 << 14)) >> 15).min(i16::MAX as i32) as i16
 }
 
 #[inline(always)]
