@@ -1,7 +1,8 @@
 //! Depthwise convolution with one filter per channel, four channels at a time over the whole window.
 
+use super::dsp::{Grid, window_of_4};
 use super::window::taps;
-use super::{Conv2d, Stream, dsp, output_i8};
+use super::{Conv2d, Stream, output_i8};
 
 /// Channels that are computed at the same time, their sums in registers.
 const BLOCK: usize = 4;
@@ -38,20 +39,19 @@ pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>) {
         let pixel = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
         let x_start = pixel.wrapping_mul(channels);
         let w_start = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap).wrapping_mul(channels);
+        let grid = Grid {
+            step: [dilation_x.wrapping_mul(channels), channels],
+            row: [dilation_y.wrapping_mul(width).wrapping_mul(channels), taps_across.wrapping_mul(channels)],
+            taps: [columns.count, rows.count],
+        };
         for (block, channel) in p.channels.as_chunks::<BLOCK>().0.iter().enumerate() {
             let first = block.wrapping_mul(BLOCK);
-            let (mut x_at, mut w_at) = (x_start.wrapping_add(first), w_start.wrapping_add(first));
-            let mut sums = channel.map(|channel| channel.bias);
-            for _ in 0..rows.count {
-                let (x, w) = (io.x().get(x_at..).unwrap_or(&[]), p.weights.get(w_at..).unwrap_or(&[]));
-                let steps = [dilation_x.wrapping_mul(channels), channels];
-                sums = dsp::taps_of_4(x, w, steps, columns.count, p.input_zero_point, sums);
-                x_at = x_at.wrapping_add(dilation_y.wrapping_mul(width).wrapping_mul(channels));
-                w_at = w_at.wrapping_add(taps_across.wrapping_mul(channels));
-            }
+            let x = io.x().get(x_start.wrapping_add(first)..).unwrap_or(&[]);
+            let w = p.weights.get(w_start.wrapping_add(first)..).unwrap_or(&[]);
+            let sums = window_of_4(x, w, &grid, p.input_zero_point);
             let Some(y) = io.outputs(index.wrapping_mul(channels).wrapping_add(first), BLOCK) else { return };
             for ((y, sum), channel) in y.iter_mut().zip(sums).zip(channel) {
-                *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
+                *y = output_i8(channel.bias.wrapping_add(sum), channel, p.rounding, p.output_zero_point, p.clamp);
             }
         }
     }

@@ -51,6 +51,30 @@ pub(super) fn widen_arranged(from: &[i8], to: &mut [i16], zero_point: i32) -> bo
     true
 }
 
+/// One round of [`dot_2x2`]: four weights of two rows, four values of two columns, sixteen products.
+macro_rules! four_by_2x2 {
+    () => {
+        concat!(
+            "ldr r2, [r0], #4\n",
+            "ldr r4, [r1], #4\n",
+            "sxtb16 r3, r2, ror #8\n",
+            "sxtb16 r2, r2\n",
+            "sxtb16 r5, r4, ror #8\n",
+            "sxtb16 r4, r4\n",
+            "ldrd r6, r7, [r12], #8\n",
+            "smlad r8, r2, r6, r8\n",
+            "smlad r10, r4, r6, r10\n",
+            "smlad r8, r3, r7, r8\n",
+            "smlad r10, r5, r7, r10\n",
+            "ldrd r6, r7, [lr], #8\n",
+            "smlad r9, r2, r6, r9\n",
+            "smlad r11, r4, r6, r11\n",
+            "smlad r9, r3, r7, r9\n",
+            "smlad r11, r5, r7, r11\n",
+        )
+    };
+}
+
 /// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
 /// multiple of 4 bytes.
 #[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
@@ -69,23 +93,13 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
         asm!(
             "push {{r2, r3}}",
             "push {{r6, r7}}",
+            // An odd number of rounds enters in the middle.
+            "lsls r5, r5, #29",
+            "bmi 3f",
             "2:",
-            "ldr r2, [r0], #4",
-            "ldr r4, [r1], #4",
-            "sxtb16 r3, r2, ror #8",
-            "sxtb16 r2, r2",
-            "sxtb16 r5, r4, ror #8",
-            "sxtb16 r4, r4",
-            "ldrd r6, r7, [r12], #8",
-            "smlad r8, r2, r6, r8",
-            "smlad r10, r4, r6, r10",
-            "smlad r8, r3, r7, r8",
-            "smlad r10, r5, r7, r10",
-            "ldrd r6, r7, [lr], #8",
-            "smlad r9, r2, r6, r9",
-            "smlad r11, r4, r6, r11",
-            "smlad r9, r3, r7, r9",
-            "smlad r11, r5, r7, r11",
+            four_by_2x2!(),
+            "3:",
+            four_by_2x2!(),
             "ldr r6, [sp, #8]",
             "cmp r0, r6",
             "bne 2b",
@@ -100,7 +114,8 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
             inout("r10") c,
             inout("r11") d,
             inout("r2") w0.as_ptr().wrapping_add(least) => _,
-            out("r3") _, out("r4") _, out("r5") _,
+            inout("r5") least => _,
+            out("r3") _, out("r4") _,
         );
     }
     [a, b, c, d]
@@ -167,30 +182,51 @@ pub(super) fn dot_4(weights: &[i8], row: usize, x: &[i8], zero_point: i32) -> [i
     [a, b, c, d]
 }
 
-/// Adds `(x − zero_point) · w` of `taps` taps to the sums of four channels that lie side by side; `steps` are the distances
-/// from tap to tap in `x` and in `w`.
+/// How the taps of a window lie: distances in elements.
+pub(super) struct Grid {
+    /// From tap to tap, in the values and in the weights.
+    pub step: [usize; 2],
+    /// From row to row, in the values and in the weights.
+    pub row: [usize; 2],
+    /// Taps across and rows.
+    pub taps: [usize; 2],
+}
+
+impl Grid {
+    /// Elements from the first tap to the end of the last one's four.
+    const fn reach(&self, of: usize) -> usize {
+        let [across, rows] = self.taps;
+        let (step, row) = (self.step[of & 1], self.row[of & 1]);
+        rows.saturating_sub(1)
+            .saturating_mul(row)
+            .saturating_add(across.saturating_sub(1).saturating_mul(step))
+            .saturating_add(4)
+    }
+}
+
+/// `Σ (x − zero_point) · w` over a window, of four channels that lie side by side.
 #[allow(unsafe_code, reason = "SMLABB and SXTB16 have no stable intrinsics")]
 #[inline(always)]
-pub(super) fn taps_of_4(
-    x: &[i8],
-    w: &[i8],
-    [x_step, w_step]: [usize; 2],
-    taps: usize,
-    zero_point: i32,
-    sums: [i32; 4],
-) -> [i32; 4] {
-    let reach = |step: usize| taps.wrapping_sub(1).wrapping_mul(step).wrapping_add(4);
-    if taps == 0 || x.len() < reach(x_step) || w.len() < reach(w_step) {
-        return sums;
+pub(super) fn window_of_4(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32) -> [i32; 4] {
+    let [across, rows] = grid.taps;
+    if across == 0 || rows == 0 || x.len() < grid.reach(0) || w.len() < grid.reach(1) {
+        return [0; 4];
     }
     let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
-    let [mut a, mut b, mut c, mut d] = sums;
-    // SAFETY: the last tap's four bytes end at `reach`, which the lengths above allow; distances within a slice cannot
-    // overflow. LDR takes any address.
+    // What is left to the next row behind the last tap, then the counters.
+    let skip = |of: usize| grid.row[of & 1].wrapping_sub(across.wrapping_mul(grid.step[of & 1]));
+    let mut plan = [skip(0), skip(1), across, rows];
+    let (mut a, mut b, mut c, mut d) = (0i32, 0i32, 0i32, 0i32);
+    // SAFETY: the last tap's four bytes end at `reach`, which the lengths above allow; pointers beyond are made but not read.
+    // LDR takes any address. `plan` is read and its last word counted down.
     unsafe {
         asm!(
             "push {{r6, r7}}",
+            "push {{r4}}",
             "2:",
+            "ldr r4, [sp]",
+            "ldr lr, [r4, #8]",
+            "3:",
             "ldr r4, [r0]",
             "add r0, r2",
             "ldr r6, [r1]",
@@ -206,19 +242,29 @@ pub(super) fn taps_of_4(
             "smlabb r9, r4, r6, r9",
             "smlatt r11, r4, r6, r11",
             "subs lr, #1",
+            "bne 3b",
+            "ldr r4, [sp]",
+            "ldrd r5, r6, [r4]",
+            "ldr r7, [r4, #12]",
+            "add r0, r5",
+            "add r1, r6",
+            "subs r7, #1",
+            "str r7, [r4, #12]",
             "bne 2b",
+            "pop {{r4}}",
             "pop {{r6, r7}}",
             inout("r0") x.as_ptr() => _,
             inout("r1") w.as_ptr() => _,
-            in("r2") x_step,
-            in("r3") w_step,
+            in("r2") grid.step[0],
+            in("r3") grid.step[1],
+            inout("r4") plan.as_mut_ptr() => _,
             in("r12") zero_points,
-            inout("lr") taps => _,
+            out("lr") _,
             inout("r8") a,
             inout("r9") b,
             inout("r10") c,
             inout("r11") d,
-            out("r4") _, out("r5") _,
+            out("r5") _,
         );
     }
     [a, b, c, d]
