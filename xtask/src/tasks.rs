@@ -29,6 +29,12 @@ pub fn test(full: bool) -> Result<()> {
             &["clippy", "-p", "thumbnet", "--all-features", "--all-targets", "--locked", "--", "-D", "warnings"],
         )
     });
+    check("lints of the DSP kernels", &|| {
+        run(
+            "cargo",
+            &["clippy", "-p", "thumbnet", "--target", "thumbv7em-none-eabihf", "--locked", "--", "-D", "warnings"],
+        )
+    });
     check("tests", &|| {
         let mut tests = command("cargo", &["test", "--workspace", "--locked"]);
         if full {

@@ -14,19 +14,19 @@ pub fn scratch_len(p: &Conv2d<'_>) -> usize {
 
 /// Convolves, with sums in registers where the core has instructions for it.
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
+    let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
+    let Some(sums) = sums.get_mut(..p.output[3]) else { return };
     #[cfg(thumbnet_dsp)]
     if super::depthwise_blocks::fits(p) {
-        super::depthwise_blocks::depthwise(p, io);
+        super::depthwise_blocks::depthwise(p, io, sums);
         return;
     }
-    tap_by_tap(p, io, scratch);
+    tap_by_tap(p, io, sums);
 }
 
 /// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
-fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
-    let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
-    let Some(sums) = sums.get_mut(..p.output[3]) else { return };
+fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         sums.iter_mut().zip(p.channels).for_each(|(sum, channel)| *sum = channel.bias);
         let rows = taps(&p.window, 0, oy, p.input[1]);

@@ -1,15 +1,13 @@
-//! Depthwise convolution with one filter per channel, four channels at a time over the whole window.
+//! Depthwise convolution with one filter per channel: four channels at a time over the whole window.
 
-use super::dsp::{Grid, window_of_4};
+use super::dsp::{Grid, finish, windows};
 use super::window::taps;
-use super::{Conv2d, Stream, output_i8};
-
-/// Channels that are computed at the same time, their sums in registers.
-const BLOCK: usize = 4;
+use super::{Conv2d, Stream};
+use crate::fixed::Rounding;
 
 /// Whether it can be computed in blocks.
-pub(super) const fn fits(p: &Conv2d<'_>) -> bool {
-    p.input[3] == p.output[3] && p.input[3].is_multiple_of(BLOCK)
+pub(super) fn fits(p: &Conv2d<'_>) -> bool {
+    p.input[3] == p.output[3] && p.input[3].is_multiple_of(4) && p.rounding == Rounding::Double
 }
 
 /// The taps that lie in the image, along one axis: the first one's place in the image and in the filter, and how many.
@@ -29,30 +27,24 @@ impl Inside {
     }
 }
 
-/// Convolves pixel by pixel.
-pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>) {
+/// Convolves pixel by pixel; `sums` has a place for every channel.
+pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     let [_, height, width, channels] = p.input;
     let [dilation_y, dilation_x] = p.window.dilation;
     let taps_across = p.window.size[1];
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         let (rows, columns) = (Inside::new(p, 0, oy, height), Inside::new(p, 1, ox, width));
         let pixel = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
-        let x_start = pixel.wrapping_mul(channels);
-        let w_start = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap).wrapping_mul(channels);
+        let tap = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap);
         let grid = Grid {
             step: [dilation_x.wrapping_mul(channels), channels],
             row: [dilation_y.wrapping_mul(width).wrapping_mul(channels), taps_across.wrapping_mul(channels)],
             taps: [columns.count, rows.count],
         };
-        for (block, channel) in p.channels.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let first = block.wrapping_mul(BLOCK);
-            let x = io.x().get(x_start.wrapping_add(first)..).unwrap_or(&[]);
-            let w = p.weights.get(w_start.wrapping_add(first)..).unwrap_or(&[]);
-            let sums = window_of_4(x, w, &grid, p.input_zero_point);
-            let Some(y) = io.outputs(index.wrapping_mul(channels).wrapping_add(first), BLOCK) else { return };
-            for ((y, sum), channel) in y.iter_mut().zip(sums).zip(channel) {
-                *y = output_i8(channel.bias.wrapping_add(sum), channel, p.rounding, p.output_zero_point, p.clamp);
-            }
-        }
+        let x = io.x().get(pixel.wrapping_mul(channels)..).unwrap_or(&[]);
+        let w = p.weights.get(tap.wrapping_mul(channels)..).unwrap_or(&[]);
+        windows(x, w, &grid, p.input_zero_point, sums);
+        let Some(y) = io.outputs(index.wrapping_mul(channels), channels) else { return };
+        finish(sums, p.channels, p.output_zero_point, p.clamp, y);
     }
 }

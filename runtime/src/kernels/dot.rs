@@ -50,12 +50,7 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
     let (Some(w0), Some(w1), Some(x0), Some(x1)) = (w0.get(..len), w1.get(..len), x0.get(..len), x1.get(..len)) else {
         return [0; 4];
     };
-    let mut sums = [0; 4];
-    let start = if cfg!(thumbnet_dsp) { len / 4 * 4 } else { 0 };
-    #[cfg(thumbnet_dsp)]
-    {
-        sums = super::dsp::dot_2x2(w0.get(..start).unwrap_or(&[]), w1, x0, x1);
-    }
+    let (start, mut sums) = fours_2x2(w0, w1, x0, x1);
     for k in start..len {
         let (w0, w1, x0, x1) = (w0[k], w1[k], x0[k], x1[k]);
         sums = [mac(sums[0], w0, x0), mac(sums[1], w0, x1), mac(sums[2], w1, x0), mac(sums[3], w1, x1)];
@@ -67,12 +62,7 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
 #[inline(always)]
 pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
     let row_len = x.len();
-    let start = if cfg!(thumbnet_dsp) { row_len / 4 * 4 } else { 0 };
-    let [mut a, mut b, mut c, mut d] = [0i32; 4];
-    #[cfg(thumbnet_dsp)]
-    {
-        [a, b, c, d] = super::dsp::dot_4(weights, row_len, x.get(..start).unwrap_or(&[]), zero_point);
-    }
+    let (start, [mut a, mut b, mut c, mut d]) = fours_4(weights, x, zero_point);
     let mut rows = weights.chunks_exact(row_len.max(1)).map(|row| row.get(start..).unwrap_or(&[]));
     let mut row = || rows.next().unwrap_or(&[]);
     let (w0, w1, w2, w3) = (row(), row(), row(), row());
@@ -85,4 +75,34 @@ pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
         d = d.wrapping_add(x.wrapping_mul(i32::from(w3)));
     }
     [a, b, c, d]
+}
+
+/// What the core does of [`dot_2x2`] by itself: how many values, and their sums.
+#[inline(always)]
+fn fours_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> (usize, [i32; 4]) {
+    #[cfg(thumbnet_dsp)]
+    {
+        let len = w0.len() / 4 * 4;
+        (len, super::dsp::dot_2x2(w0.get(..len).unwrap_or(&[]), w1, x0, x1))
+    }
+    #[cfg(not(thumbnet_dsp))]
+    {
+        let _ = (w0, w1, x0, x1);
+        (0, [0; 4])
+    }
+}
+
+/// What the core does of [`dot_4`] by itself: how many values, and their sums.
+#[inline(always)]
+fn fours_4(weights: &[i8], x: &[i8], zero_point: i32) -> (usize, [i32; 4]) {
+    #[cfg(thumbnet_dsp)]
+    {
+        let len = x.len() / 4 * 4;
+        (len, super::dsp::dot_4(weights, x.len(), x.get(..len).unwrap_or(&[]), zero_point))
+    }
+    #[cfg(not(thumbnet_dsp))]
+    {
+        let _ = (weights, x, zero_point);
+        (0, [0; 4])
+    }
 }

@@ -9,6 +9,8 @@
 
 use core::arch::asm;
 
+use super::{Channel, Clamp};
+
 /// Brings a column of 16-bit values into the order that [`dot_2x2`] reads: fours become `0 2 1 3`, a rest stays.
 pub(super) fn arrange(column: &mut [i16]) {
     column.as_chunks_mut::<4>().0.iter_mut().for_each(|[_, b, c, _]| core::mem::swap(b, c));
@@ -204,29 +206,52 @@ impl Grid {
     }
 }
 
-/// `Σ (x − zero_point) · w` over a window, of four channels that lie side by side.
+/// What the assembly of [`windows`] keeps in memory.
+#[repr(C)]
+struct Plan {
+    /// From behind the last tap of a row to the next row.
+    skip: [usize; 2],
+    across: usize,
+    rows: usize,
+    x: *const i8,
+    w: *const i8,
+    sums: *mut i32,
+    blocks: usize,
+    rows_left: usize,
+}
+
+/// `sums[c] = Σ (x[c] − zero_point) · w[c]` over a window, for as many channels, in fours, as `sums` has.
 #[allow(unsafe_code, reason = "SMLABB and SXTB16 have no stable intrinsics")]
-#[inline(always)]
-pub(super) fn window_of_4(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32) -> [i32; 4] {
+pub(super) fn windows(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32, sums: &mut [i32]) {
     let [across, rows] = grid.taps;
-    if across == 0 || rows == 0 || x.len() < grid.reach(0) || w.len() < grid.reach(1) {
-        return [0; 4];
+    let blocks = sums.len() / 4;
+    let last = blocks.saturating_sub(1).saturating_mul(4);
+    let fits = |slice: &[i8], of: usize| slice.len() >= grid.reach(of).saturating_add(last);
+    if across == 0 || rows == 0 || blocks == 0 || !fits(x, 0) || !fits(w, 1) {
+        sums.fill(0);
+        return;
     }
     let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
-    // What is left to the next row behind the last tap, then the counters.
-    let skip = |of: usize| grid.row[of & 1].wrapping_sub(across.wrapping_mul(grid.step[of & 1]));
-    let mut plan = [skip(0), skip(1), across, rows];
-    let (mut a, mut b, mut c, mut d) = (0i32, 0i32, 0i32, 0i32);
-    // SAFETY: the last tap's four bytes end at `reach`, which the lengths above allow; pointers beyond are made but not read.
-    // LDR takes any address. `plan` is read and its last word counted down.
+    let skip = [0, 1].map(|of: usize| grid.row[of & 1].wrapping_sub(across.wrapping_mul(grid.step[of & 1])));
+    let (x, w, sums) = (x.as_ptr(), w.as_ptr(), sums.as_mut_ptr());
+    let mut plan = Plan { skip, across, rows, x, w, sums, blocks, rows_left: 0 };
+    // SAFETY: the last tap of the last block ends at `reach + last`, which both lengths allow; pointers beyond are made but
+    // not read. LDR takes any address. `blocks` times four words are written to `sums`, which has them; its words are aligned.
     unsafe {
         asm!(
             "push {{r6, r7}}",
             "push {{r4}}",
             "2:",
-            "ldr r4, [sp]",
-            "ldr lr, [r4, #8]",
+            "ldrd r0, r1, [r4, #16]",
+            "ldr r5, [r4, #12]",
+            "str r5, [r4, #32]",
+            "mov r8, #0",
+            "mov r9, #0",
+            "mov r10, #0",
+            "mov r11, #0",
             "3:",
+            "ldr lr, [r4, #8]",
+            "4:",
             "ldr r4, [r0]",
             "add r0, r2",
             "ldr r6, [r1]",
@@ -242,30 +267,83 @@ pub(super) fn window_of_4(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32) -> [
             "smlabb r9, r4, r6, r9",
             "smlatt r11, r4, r6, r11",
             "subs lr, #1",
-            "bne 3b",
+            "bne 4b",
             "ldr r4, [sp]",
             "ldrd r5, r6, [r4]",
-            "ldr r7, [r4, #12]",
+            "ldr r7, [r4, #32]",
             "add r0, r5",
             "add r1, r6",
             "subs r7, #1",
-            "str r7, [r4, #12]",
+            "str r7, [r4, #32]",
+            "bne 3b",
+            "ldrd r0, r1, [r4, #16]",
+            "ldrd r5, r6, [r4, #24]",
+            "stm r5!, {{r8, r9, r10, r11}}",
+            "add r0, #4",
+            "add r1, #4",
+            "subs r6, #1",
+            "strd r0, r1, [r4, #16]",
+            "strd r5, r6, [r4, #24]",
             "bne 2b",
             "pop {{r4}}",
             "pop {{r6, r7}}",
-            inout("r0") x.as_ptr() => _,
-            inout("r1") w.as_ptr() => _,
             in("r2") grid.step[0],
             in("r3") grid.step[1],
-            inout("r4") plan.as_mut_ptr() => _,
+            inout("r4") &raw mut plan => _,
             in("r12") zero_points,
-            out("lr") _,
-            inout("r8") a,
-            inout("r9") b,
-            inout("r10") c,
-            inout("r11") d,
-            out("r5") _,
+            out("r0") _, out("r1") _, out("r5") _, out("lr") _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
-    [a, b, c, d]
+}
+
+/// `y[c] = clamp(zero_point + requantize(bias[c] + sums[c]))`, rounded twice: one output in 24 instructions.
+#[allow(unsafe_code, reason = "SMMULR has no stable intrinsic, and the loop needs every register")]
+#[inline(always)]
+pub(super) fn finish(sums: &[i32], channels: &[Channel], zero_point: i32, clamp: Clamp, y: &mut [i8]) {
+    let count = sums.len().min(channels.len()).min(y.len());
+    if count == 0 {
+        return;
+    }
+    // SAFETY: `count` rounds read a word of `sums` and the three of a `Channel`, which is `repr(C)`, and write a byte of
+    // `y`; all three have as many.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr r5, [r0], #4",
+            "ldm r1!, {{r2, r3, r4}}",
+            "add r5, r2",
+            "cmp r4, #0",
+            "it gt",
+            "lslgt r5, r4",
+            "lsl r5, r5, #1",
+            "smmulr r5, r5, r3",
+            "rsbs r4, r4, #0",
+            "ble 3f",
+            "sub r4, #1",
+            "add r5, r5, r5, asr #31",
+            "asr r5, r4",
+            "add r5, #1",
+            "asr r5, r5, #1",
+            "3:",
+            "add r5, r8",
+            "cmp r5, r10",
+            "it gt",
+            "movgt r5, r10",
+            "cmp r5, r9",
+            "it lt",
+            "movlt r5, r9",
+            "strb r5, [r12], #1",
+            "subs lr, #1",
+            "bne 2b",
+            inout("r0") sums.as_ptr() => _,
+            inout("r1") channels.as_ptr() => _,
+            inout("r12") y.as_mut_ptr() => _,
+            inout("lr") count => _,
+            in("r8") zero_point,
+            in("r9") i32::from(clamp.min),
+            in("r10") i32::from(clamp.max),
+            out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+        );
+    }
 }
