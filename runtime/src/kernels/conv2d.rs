@@ -31,7 +31,7 @@ fn stride(p: &Conv2d<'_>) -> usize {
 }
 
 /// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
-/// zero and the inner loop is the same for every geometry.
+/// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
 pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let len = column_len(p);
     let Ok(columns) = bytemuck::try_cast_slice_mut::<i8, i16>(scratch) else { return };
