@@ -130,7 +130,7 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
     types(step, [a, b], y)?;
     let call = Call::new(model.data(), step, a, b, y)?;
-    let same_quantization = a.zero_point == y.zero_point && a.scale.to_bits() == y.scale.to_bits();
+    let same_quantization = quantized_alike(a, y);
     match (&step.op, &call) {
         (Op::Conv2d(p), Call::Conv2d(bound)) => convolution(bound, p.pad),
         (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) => {
@@ -188,8 +188,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         (Op::Binary(p), _) => {
             check(p.args.left_shift <= 20 && is_range(p.args.clamp), StepProblem::Params)?;
             let is_choice = matches!(p.function, BinaryFunction::Minimum | BinaryFunction::Maximum);
-            let b_too = a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits();
-            check(!is_choice || (same_quantization && b_too), StepProblem::Quantization)?;
+            check(!is_choice || (same_quantization && quantized_alike(a, b)), StepProblem::Quantization)?;
             [p.args.inputs[0], p.args.inputs[1], p.args.output].into_iter().try_for_each(scale)?;
             broadcasts(a, b, y)
         }
@@ -307,8 +306,7 @@ fn concatenation(model: &Model<'_>, step: &Step<'_>, axis: u32, y: &Tensor) -> R
     for index in 0..step.inputs.len() {
         let part = operand(model, step, index)?;
         check(part.dtype == DType::I8, StepProblem::Type)?;
-        let same_quantization = part.zero_point == y.zero_point && part.scale.to_bits() == y.scale.to_bits();
-        check(same_quantization, StepProblem::Quantization)?;
+        check(quantized_alike(&part, y), StepProblem::Quantization)?;
         let dims: [usize; MAX_RANK] = sizes(&part.dims);
         let others = dims.iter().zip(&sizes(&y.dims)).enumerate().all(|(i, (part, y))| i == axis || part == y);
         check(others && part.rank == y.rank, StepProblem::Shape)?;
@@ -341,6 +339,10 @@ fn matrices(p: &MatMul, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<(), StepPr
     let fits = product == first.max(second) && (first == product || first == 1) && (second == product || second == 1);
     let ends = (y.shape().last().copied(), a.shape().last().copied());
     check(fits && ends == (Some(columns as u32), Some(depth as u32)), StepProblem::Shape)
+}
+
+fn quantized_alike(a: &Tensor, b: &Tensor) -> bool {
+    a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits()
 }
 
 fn same_shape(a: &Tensor, y: &Tensor) -> Result<(), StepProblem> {

@@ -11,8 +11,9 @@ fn high_mul(a: i16, b: i16) -> i16 {
     ((product + (1 << 14)) >> 15).min(i16::MAX as i32) as i16
 }
 
+/// The nearest number of 16 bits.
 #[inline(always)]
-fn saturate(x: i32) -> i16 {
+pub(crate) fn saturate(x: i32) -> i16 {
     x.clamp(i16::MIN as i32, i16::MAX as i32) as i16
 }
 

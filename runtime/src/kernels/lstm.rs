@@ -12,7 +12,7 @@
 use super::Lstm;
 use super::dot::dot_4;
 use crate::fixed::{requantize_double, rounding_shift_right};
-use crate::fixed16::{sigmoid, tanh};
+use crate::fixed16::{saturate, sigmoid, tanh};
 
 /// Bytes of scratch: the cell state.
 #[must_use]
@@ -61,9 +61,4 @@ fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
         let out = requantize_double(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;
     }
-}
-
-#[inline(always)]
-fn saturate(x: i32) -> i16 {
-    x.clamp(i16::MIN as i32, i16::MAX as i32) as i16
 }
