@@ -73,6 +73,7 @@ impl Span {
 
 /// The arena during one step: what it writes, its scratch, and everything else to read from.
 pub(crate) struct Carved<'a> {
+    pub state: &'a mut [u8],
     pub output: &'a mut [u8],
     pub scratch: &'a mut [u8],
     pub rest: Rest<'a>,
@@ -82,23 +83,28 @@ pub(crate) struct Carved<'a> {
 pub(crate) struct Rest<'a>([(usize, &'a [u8]); 3]);
 
 impl<'a> Carved<'a> {
-    /// Cuts `output` and `scratch` out of the arena. `None` where they overlap or leave it.
+    /// Cuts the first `held` bytes, `output` and `scratch` out of the arena. `None` where they overlap or leave it.
     #[inline(always)]
-    pub fn new(arena: &'a mut [u8], output: Span, scratch: Span) -> Option<Self> {
+    pub fn new(arena: &'a mut [u8], held: usize, output: Span, scratch: Span) -> Option<Self> {
+        let (state, arena) = arena.split_at_mut_checked(held)?;
+        let from_there = |span: Span| Some(Span { start: span.start.checked_sub(held)?, ..span });
+        let behind = |start: usize| start.saturating_add(held);
+        let output = from_there(output)?;
         if scratch.len == 0 {
             let (before, output_bytes, after) = cut(arena, output)?;
-            let rest = Rest([(0, before), (output.end()?, after), (0, &[])]);
-            return Some(Self { output: output_bytes, scratch: &mut [], rest });
+            let rest = Rest([(held, before), (behind(output.end()?), after), (0, &[])]);
+            return Some(Self { state, output: output_bytes, scratch: &mut [], rest });
         }
+        let scratch = from_there(scratch)?;
         let output_first = output.start < scratch.start;
         let (first, second) = if output_first { (output, scratch) } else { (scratch, output) };
         let (before, first_bytes, after) = cut(arena, first)?;
         let start = first.end()?;
         let second_in_after = Span { start: second.start.checked_sub(start)?, len: second.len };
         let (between, second_bytes, after) = cut(after, second_in_after)?;
-        let rest = Rest([(0, before), (start, between), (second.end()?, after)]);
+        let rest = Rest([(held, before), (behind(start), between), (behind(second.end()?), after)]);
         let (output, scratch) = if output_first { (first_bytes, second_bytes) } else { (second_bytes, first_bytes) };
-        Some(Self { output, scratch, rest })
+        Some(Self { state, output, scratch, rest })
     }
 }
 
@@ -126,7 +132,7 @@ mod tests {
     fn carves_output_and_scratch_in_any_order() {
         for (output, scratch) in [(4, 12), (12, 4)] {
             let mut arena: [u8; 20] = core::array::from_fn(|i| i as u8);
-            let carved = Carved::new(&mut arena, Span::new(output, 4), Span::new(scratch, 4)).unwrap();
+            let carved = Carved::new(&mut arena, 0, Span::new(output, 4), Span::new(scratch, 4)).unwrap();
             assert_eq!(usize::from(carved.output[0]), output as usize);
             assert_eq!(usize::from(carved.scratch[0]), scratch as usize);
             assert_eq!(carved.rest.get(Span::new(0, 4)), Some([0, 1, 2, 3].as_slice()));
@@ -137,11 +143,23 @@ mod tests {
     }
 
     #[test]
+    fn holds_the_state_back() {
+        let mut arena: [u8; 20] = core::array::from_fn(|i| i as u8);
+        let carved = Carved::new(&mut arena, 4, Span::new(12, 4), Span::new(8, 4)).unwrap();
+        assert_eq!(carved.state, [0, 1, 2, 3]);
+        assert_eq!((carved.output[0], carved.scratch[0]), (12, 8));
+        assert_eq!(carved.rest.get(Span::new(4, 4)), Some([4, 5, 6, 7].as_slice()));
+        assert_eq!(carved.rest.get(Span::new(16, 4)), Some([16, 17, 18, 19].as_slice()));
+        assert_eq!(carved.rest.get(Span::new(0, 4)), None, "the state");
+        assert!(Carved::new(&mut arena, 8, Span::new(4, 4), Span::new(0, 0)).is_none(), "an output in the state");
+    }
+
+    #[test]
     fn refuses_what_overlaps_or_leaves_the_arena() {
         let mut arena = [0u8; 16];
         for (output, scratch) in [((0, 8), (4, 8)), ((0, 8), (12, 8)), ((12, 8), (0, 4)), ((u32::MAX, 8), (0, 0))] {
             let (output, scratch) = (Span::new(output.0, output.1), Span::new(scratch.0, scratch.1));
-            assert!(Carved::new(&mut arena, output, scratch).is_none(), "{output:?} {scratch:?}");
+            assert!(Carved::new(&mut arena, 0, output, scratch).is_none(), "{output:?} {scratch:?}");
         }
     }
 }

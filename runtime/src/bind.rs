@@ -4,10 +4,12 @@
 
 use crate::arena::Span;
 use crate::error::StepProblem;
-use crate::format::{AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, ReduceFunction, Step, Tensor};
+use crate::format::{
+    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, ReduceFunction, Step, SvdfParams, Tensor,
+};
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Reduce, Resize, Softmax, View,
-    Window, conv2d, depthwise, fully_connected, lstm,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Reduce, Resize, Softmax, Svdf,
+    View, Window, conv2d, depthwise, fully_connected, lstm,
 };
 
 /// A step bound to its weights and shapes.
@@ -28,6 +30,7 @@ pub(crate) enum Call<'m> {
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
+    LstmFrom(Lstm<'m>),
     Binary(Binary, Broadcast),
     View(View),
     Take { len: usize, inner: usize, indices: &'m [i32] },
@@ -35,6 +38,8 @@ pub(crate) enum Call<'m> {
     Resize(Resize),
     MatMul(MatMul),
     TransposeConv(Conv2d<'m>),
+    Svdf(Svdf<'m>),
+    Gather { len: usize, inner: usize, count: usize },
 }
 
 impl<'m> Call<'m> {
@@ -131,7 +136,15 @@ impl<'m> Call<'m> {
                 })
             }
             Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
+            Op::Lstm(p) if step.inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
+            Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
+            Op::Gather(p) => {
+                let axis = p.axis as usize;
+                let len = *a.shape().get(axis).ok_or(StepProblem::Params)? as usize;
+                let inner = sizes(&a.dims).iter().skip(axis.saturating_add(1)).product();
+                Self::Gather { len, inner, count: elements(b)? }
+            }
         })
     }
 
@@ -139,6 +152,12 @@ impl<'m> Call<'m> {
     #[inline(always)]
     pub const fn streams(&self) -> bool {
         matches!(self, Self::Conv2d(_) | Self::Depthwise(_) | Self::MaxPool(_) | Self::AveragePool(_))
+    }
+
+    /// Whether the kernel changes states.
+    #[inline(always)]
+    pub const fn has_states(&self) -> bool {
+        matches!(self, Self::LstmFrom(_) | Self::Svdf(_))
     }
 
     /// Bytes of scratch that the kernel needs, on every core the same.
@@ -219,6 +238,25 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         input_weights: weights(data, p.input_weights, inputs.checked_mul(gates))?,
         recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
         biases: numbers(data, p.biases, gates)?,
+    })
+}
+
+fn decomposed_filter<'m>(data: &'m [u8], p: &SvdfParams, a: &Tensor, y: &Tensor) -> Result<Svdf<'m>, StepProblem> {
+    let (inputs, units) = (last_dim(a), last_dim(y));
+    let (rank, memory) = (p.rank as usize, p.memory as usize);
+    let filters = units.checked_mul(rank).ok_or(StepProblem::Shape)?;
+    Ok(Svdf {
+        inputs,
+        units,
+        rank,
+        memory,
+        input_zero_point: a.zero_point,
+        output_zero_point: y.zero_point,
+        feature: p.feature,
+        output: p.output,
+        feature_weights: weights(data, p.feature_weights, filters.checked_mul(inputs))?,
+        time_weights: numbers(data, p.time_weights, filters.checked_mul(memory).ok_or(StepProblem::Shape)?)?,
+        biases: numbers(data, p.biases, units)?,
     })
 }
 

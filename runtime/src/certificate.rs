@@ -66,13 +66,14 @@ impl<'m> Model<'m> {
     }
 }
 
-/// Runs every golden case and compares the output of every step.
+/// Runs every golden case, each with its states reset, and compares the output of every step; resets them in the end.
 ///
 /// # Errors
 /// [`Mismatch`] names the first step that differs: this build, compiler or core does not compute what the exporter did.
 pub fn self_test(session: &mut Session<'_>) -> Result<(), Mismatch> {
     let model = *session.model();
     for (number, case) in model.golden_cases().enumerate() {
+        session.reset();
         load(session, case.inputs);
         let mut compare = Compare { expected: case.digests, case: number, first: None };
         session.run_observed(&mut compare);
@@ -80,6 +81,7 @@ pub fn self_test(session: &mut Session<'_>) -> Result<(), Mismatch> {
             return Err(mismatch);
         }
     }
+    session.reset();
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
     for (number, tensor) in (0..).zip(0..model.tensors().len() as u32) {
         check_tensor(model, tensor).map_err(|problem| FormatError::Tensor { tensor: number, problem })?;
     }
+    states(model)?;
     outputs(model)?;
     let mut steps = model.steps();
     for step in 0..model.head().steps {
@@ -31,7 +32,7 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
         return Err(FormatError::Section("tensor"));
     }
-    if head.state_len != 0 || head.arena_len > i32::MAX as u32 {
+    if head.state_len > head.arena_len || head.arena_len > i32::MAX as u32 {
         return Err(FormatError::Section("arena"));
     }
     let case = model.golden_input_words().and_then(|words| words.checked_add(head.steps as usize));
@@ -44,6 +45,17 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     if info.gain.len() != info.offset.len() || !info.gain.len().is_multiple_of(4) || (scalings != 1 && scalings != edge)
     {
         return Err(FormatError::Info);
+    }
+    Ok(())
+}
+
+/// State tensors follow one another in the part of the arena that is theirs; nothing else lies there but new values.
+fn states(model: &Model<'_>) -> Result<(), FormatError> {
+    let mut end = 0;
+    for (tensor, state) in model.states() {
+        let span = span_of(&state);
+        let next = span.end().filter(|&next| span.start >= end && next <= model.state_len());
+        end = next.ok_or(FormatError::Tensor { tensor, problem: TensorProblem::Overlap })?;
     }
     Ok(())
 }
@@ -74,11 +86,11 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
         return Err(TensorProblem::Quantization);
     }
     let is_constant = number >= model.head().inputs && number < model.first_result();
-    let (place, memory) =
-        if is_constant { (Place::Data, model.data().len()) } else { (Place::Arena, model.arena_len()) };
-    if tensor.place != place {
-        return Err(TensorProblem::Place);
-    }
+    let memory = match tensor.place {
+        Place::Data if is_constant => model.data().len(),
+        Place::Data => return Err(TensorProblem::Place),
+        Place::Arena => model.arena_len(),
+    };
     let span = Span::new(tensor.offset, len);
     if span.end().is_none_or(|end| end > memory) || !tensor.offset.is_multiple_of(4) {
         return Err(TensorProblem::Range);
@@ -87,6 +99,9 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
     if tensor.last_use > model.head().steps || (!is_constant && tensor.last_use < born) {
         return Err(TensorProblem::Lifetime);
     }
+    if !is_constant && span.start < model.state_len() && !is_update(model, number, &tensor) {
+        return Err(TensorProblem::Overlap);
+    }
     let is_input = number < model.head().inputs;
     if is_input
         && (0..number).filter_map(|other| model.tensors().get(other)).any(|other| span_of(&other).overlaps(span))
@@ -94,6 +109,15 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
         return Err(TensorProblem::Overlap);
     }
     Ok(())
+}
+
+/// Whether the output of a step is the new value of a state: in the same place, of the same kind, and kept to the end.
+fn is_update(model: &Model<'_>, number: u32, tensor: &Tensor) -> bool {
+    let is_result = number >= model.first_result() && tensor.last_use == model.head().steps;
+    let replaces = |state: &Tensor| {
+        span_of(state) == span_of(tensor) && state.dtype == tensor.dtype && quantized_alike(state, tensor)
+    };
+    is_result && model.states().any(|(_, state)| replaces(&state))
 }
 
 fn span_of(tensor: &Tensor) -> Span {
@@ -118,12 +142,42 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), Ste
     let first = operand(model, step, 0)?;
     let second = operand(model, step, 1).unwrap_or(first);
     operator(model, step, [&first, &second], &output)?;
+    own_states(model, number, step, &first, &output)?;
     let call = Call::new(model.data(), step, &first, &second, &output)?;
     memory(model, number, step, &output, call.scratch_len())
 }
 
 fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, StepProblem> {
     step.inputs.get(index).and_then(|&number| model.tensors().get(number)).ok_or(StepProblem::Arity)
+}
+
+/// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
+fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
+    let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
+    let wanted: &[(DType, Option<usize>)] = match &step.op {
+        Op::Lstm(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Lstm(_) => {
+            let states = x.dims.first().and_then(|&batch| hidden.checked_mul(batch as usize));
+            &[(DType::I8, states), (DType::I16, states)]
+        }
+        Op::Svdf(p) => {
+            let filters = hidden.checked_mul(p.rank as usize).and_then(|n| n.checked_mul(p.memory as usize));
+            &[(DType::I16, rows.zip(filters).and_then(|(rows, filters)| rows.checked_mul(filters)))]
+        }
+        _ => return Ok(()),
+    };
+    let is_apart = |tensor: &Tensor| tensor.place == Place::Data || tensor.offset as usize >= model.state_len();
+    check(is_apart(x) && is_apart(y), StepProblem::Overlap)?;
+    let found = step.inputs.get(1..).unwrap_or(&[]);
+    check(found.len() == wanted.len(), StepProblem::Arity)?;
+    for (&state, &(dtype, len)) in found.iter().zip(wanted) {
+        let (_, tensor) = model.states().find(|(other, _)| *other == state).ok_or(StepProblem::State)?;
+        let is_last = tensor.last_use == number && step.inputs.iter().filter(|&&input| input == state).count() == 1;
+        check(is_last, StepProblem::State)?;
+        check(tensor.dtype == dtype, StepProblem::Type)?;
+        check(Some(elements(&tensor)?) == len, StepProblem::Shape)?;
+    }
+    Ok(())
 }
 
 /// Types, shapes, quantization and parameters of the operator.
@@ -236,12 +290,26 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
         }
-        (Op::Lstm(p), Call::Lstm(bound)) => {
+        (Op::Lstm(p), Call::Lstm(bound) | Call::LstmFrom(bound)) => {
             let fits = y.rank == 3 && y.dims[..2] == a.dims[..2];
             check(fits, StepProblem::Shape)?;
             check((9..=15).contains(&p.cell_fraction) && p.clip > 0, StepProblem::Params)?;
             check((-128..=128).contains(&p.hidden_offset), StepProblem::Params)?;
             bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
+        }
+        (Op::Svdf(p), Call::Svdf(bound)) => {
+            check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
+            let rows = elements(a)?.checked_div(bound.inputs);
+            check(rows.is_some() && rows == elements(y)?.checked_div(bound.units), StepProblem::Shape)?;
+            [p.feature, p.output].into_iter().try_for_each(scale)
+        }
+        (Op::Gather(p), Call::Gather { len, inner, count }) => {
+            check(same_quantization, StepProblem::Quantization)?;
+            // The numbers stand for any dimensions in the place of the axis.
+            let row = len.checked_mul(*inner).ok_or(StepProblem::Shape)?;
+            let outer = elements(a)?.checked_div(row).ok_or(StepProblem::Shape)?;
+            let expected = outer.checked_mul(*count).and_then(|n| n.checked_mul(*inner));
+            check(expected == Some(elements(y)?) && (p.axis as usize) < MAX_RANK, StepProblem::Shape)
         }
         (Op::ArgMax, _) => {
             let rows = elements(a)?.checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
@@ -253,6 +321,12 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
 
 /// The element types that each operator takes and gives.
 fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
+    // Where the inputs are not alike, the others are looked at by themselves.
+    if matches!(step.op, Op::Gather(_)) {
+        let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
+        return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
+    }
+    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Svdf(_)) { [inputs[0]; 2] } else { inputs };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
@@ -359,7 +433,9 @@ fn memory(
 ) -> Result<(), StepProblem> {
     let output_span = span_of(output);
     let scratch = Span { start: step.scratch as usize, len: scratch_len };
-    let is_inside = scratch.end().is_some_and(|end| end <= model.arena_len()) && step.scratch.is_multiple_of(4);
+    let is_inside = scratch.start >= model.state_len()
+        && scratch.end().is_some_and(|end| end <= model.arena_len())
+        && step.scratch.is_multiple_of(4);
     check(scratch_len == 0 || is_inside, StepProblem::Scratch)?;
     check(!scratch.overlaps(output_span), StepProblem::Scratch)?;
     let mut overwritten = 0;

@@ -109,6 +109,8 @@ pub enum StepProblem {
     Lifetime,
     /// The output lies over something that is still needed.
     Overlap,
+    /// Does not change states of its own, or they are read again later.
+    State,
     /// The scratch does not lie within the arena, or over something that is needed.
     Scratch,
 }
@@ -154,7 +156,7 @@ impl fmt::Display for TensorProblem {
             Self::Range => "not within its memory, or not aligned to 4 bytes",
             Self::Place => "in the wrong memory for what it is",
             Self::Lifetime => "its last use is not within its life",
-            Self::Overlap => "shares memory with another input of the model",
+            Self::Overlap => "shares memory with another input, or lies where a state is kept",
         })
     }
 }
@@ -173,6 +175,7 @@ impl fmt::Display for StepProblem {
             Self::Data => "weights or table not within the data section",
             Self::Lifetime => "reads a tensor after its last use",
             Self::Overlap => "writes over a tensor that is still needed",
+            Self::State => "does not change states of its own, or they are read again later",
             Self::Scratch => "scratch outside of the arena or over a tensor that is needed",
         })
     }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::digest::digest;
 use crate::error::FormatError;
-use crate::format::{HEAD_BYTES, Head, Info, MAGIC, RECORD_WORDS, Section, Steps, Tensor, Tensors, VERSION};
+use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section, Steps, Tensor, Tensors, VERSION};
 
 /// A model borrowed from flash, every byte of it checked.
 ///
@@ -11,6 +11,8 @@ use crate::format::{HEAD_BYTES, Head, Info, MAGIC, RECORD_WORDS, Section, Steps,
 ///
 /// * every section lies within the file, and every record in it decodes;
 /// * every tensor has a size that fits 31 bits and lies within its memory, aligned to 4;
+/// * state tensors lie at the start of the arena, apart from each other and from everything else, and a step writes there
+///   only when nobody reads the old value any more;
 /// * every step reads only tensors that were written before it, with the types and shapes its operator takes;
 /// * weights, tables, multipliers and shifts lie within the data section and in the ranges their kernels need;
 /// * the output and the scratch of a step lie over nothing that is still needed, the output over an input only where the
@@ -72,7 +74,7 @@ impl<'m> Model<'m> {
         &self.info
     }
 
-    /// The tensor table: inputs, constants, then the output of each step.
+    /// The tensor table: inputs, constants and states, then the output of each step.
     #[must_use]
     pub const fn tensors(&self) -> Tensors<'m> {
         self.tensors
@@ -88,6 +90,19 @@ impl<'m> Model<'m> {
     #[must_use]
     pub const fn arena_len(&self) -> usize {
         self.head.arena_len as usize
+    }
+
+    /// Bytes at the start of the arena that keep their values from one run to the next.
+    #[must_use]
+    pub const fn state_len(&self) -> usize {
+        self.head.state_len as usize
+    }
+
+    /// Numbers of the state tensors with the tensors themselves, in the order they lie in memory.
+    pub fn states(&self) -> impl Iterator<Item = (u32, Tensor)> + use<'m> {
+        let tensors = self.tensors;
+        let middle = self.head.inputs..self.first_result();
+        middle.filter_map(move |number| Some((number, tensors.get(number)?))).filter(|(_, t)| t.place == Place::Arena)
     }
 
     /// Number of inputs.

@@ -8,7 +8,7 @@ use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
     activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
-    reduce, resize, softmax, transpose_conv, view,
+    reduce, resize, softmax, svdf, transpose_conv, view,
 };
 use crate::model::Model;
 
@@ -33,6 +33,9 @@ impl Observer for () {}
 /// A model and the memory it runs in.
 ///
 /// Inputs share the arena with everything else: fill all of them before every [`Session::run`].
+///
+/// A model with states (variables, streaming layers) keeps them at the start of the arena from one run to the next:
+/// [`Session::reset`] starts anew, [`Session::snapshot`] and [`Session::restore`] go back to where it was.
 #[derive(Debug)]
 pub struct Session<'s> {
     model: &'s Model<'s>,
@@ -40,7 +43,7 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// A session in the first [`Model::arena_len`] bytes of `arena`.
+    /// A session in the first [`Model::arena_len`] bytes of `arena`, its states reset.
     ///
     /// # Errors
     /// The arena is too small, or not aligned to 4.
@@ -51,7 +54,41 @@ impl<'s> Session<'s> {
             return Err(SessionError::ArenaMisaligned);
         }
         let arena = arena.get_mut(..expected).ok_or(SessionError::ArenaTooSmall { found, expected })?;
-        Ok(Self { model, arena })
+        let mut session = Self { model, arena };
+        session.reset();
+        Ok(session)
+    }
+
+    /// Sets every state to zero, as real numbers go: int8 states to their zero points.
+    pub fn reset(&mut self) {
+        if self.model.state_len() == 0 {
+            return;
+        }
+        for (_, state) in self.model.states() {
+            let span = span(&state);
+            let bytes = span.end().and_then(|end| self.arena.get_mut(span.start..end));
+            // Zero in every type but int8, whose byte it is.
+            bytes.unwrap_or(&mut []).fill(state.zero_point as u8);
+        }
+    }
+
+    /// The bytes of all states, to be kept and given to [`Session::restore`]: [`Model::state_len`] of them.
+    #[must_use]
+    pub fn snapshot(&self) -> &[u8] {
+        self.arena.get(..self.model.state_len()).unwrap_or(&[])
+    }
+
+    /// Goes back to the states of a [`Session::snapshot`] of the same model.
+    ///
+    /// # Errors
+    /// The snapshot has not [`Model::state_len`] bytes; nothing is changed.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), InputError> {
+        let state = self.arena.get_mut(..self.model.state_len()).unwrap_or(&mut []);
+        if state.len() != snapshot.len() {
+            return Err(InputError::Length { found: snapshot.len(), expected: state.len() });
+        }
+        state.copy_from_slice(snapshot);
+        Ok(())
     }
 
     /// The model that runs here.
@@ -154,10 +191,12 @@ impl<'s> Session<'s> {
         let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
         let is_over = call.streams() && a.place == Place::Arena && span(output).overlaps(span(&a));
         let written = if is_over { span(output).joined(span(&a)) } else { span(output) };
-        let Carved { output: y, scratch, rest } = Carved::new(self.arena, written, scratch)?;
+        let held = if call.has_states() { model.state_len() } else { 0 };
+        let Carved { state, output: y, scratch, rest } = Carved::new(self.arena, held, written, scratch)?;
         let memory = Memory { data: model.data(), rest, output: span(output) };
         match &call {
             Call::Concat { axis } => concatenate(model, step, *axis, output, &memory, y),
+            call if held > 0 => stateful(call, model, step, memory.read(&a)?, state, y),
             call if call.streams() => stream(call, memory.stream(&a, is_over, y)?, scratch),
             call => run(call, &memory, [&a, &b], y, scratch),
         }
@@ -223,6 +262,33 @@ fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// Hands a bound step to its kernel, which changes the states that are its further inputs.
+fn stateful(
+    call: &Call<'_>,
+    model: &Model<'_>,
+    step: &Step<'_>,
+    x: &[i8],
+    state: &mut [u8],
+    y: &mut [u8],
+) -> Option<()> {
+    let range = |input: usize| {
+        let span = span(&model.tensors().get(*step.inputs.get(input)?)?);
+        Some(span.start..span.end()?)
+    };
+    match call {
+        Call::Svdf(p) => {
+            let state = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            svdf::svdf(p, x, state, i8s(y));
+        }
+        Call::LstmFrom(p) => {
+            let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
+            lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
 /// Hands a bound step to its kernel.
 #[inline(always)]
 fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8], scratch: &mut [u8]) -> Option<()> {
@@ -242,6 +308,8 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Resize(p) => resize::bilinear(p, memory.read(a)?, i8s(y)),
         Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
+        Call::Gather { len, inner, .. } => view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y)),
+        Call::Svdf(_) | Call::LstmFrom(_) => return None,
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
         Call::Add(p, shapes) if memory.is_output(b) => {

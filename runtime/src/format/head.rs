@@ -34,7 +34,7 @@ record! {
         pub checksum: u32,
         /// [`super::Info`] in postcard, in bytes.
         pub info: Section,
-        /// [`super::Tensor`] records: inputs, constants, then one per step.
+        /// [`super::Tensor`] records: inputs, constants and states, then one per step.
         pub tensors: Section,
         /// Tensor numbers of the outputs, a word each.
         pub outputs: Section,
@@ -48,9 +48,9 @@ record! {
         pub inputs: u32,
         /// Number of steps.
         pub steps: u32,
-        /// Bytes of arena that a session needs: activations and scratch.
+        /// Bytes of arena that a session needs: state, activations and scratch.
         pub arena_len: u32,
-        /// Bytes of state that a session needs: 0 in version 1.
+        /// Bytes at the start of the arena that keep their values from one run to the next.
         pub state_len: u32,
     }
 }

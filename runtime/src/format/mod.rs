@@ -13,8 +13,8 @@ pub use head::{HEAD_BYTES, Head, MAGIC, Section, VERSION};
 pub use info::{Info, NameList};
 pub use step::{
     AddParams, BinaryFunction, BinaryParams, Border, ConcatParams, ConvParams, FullyConnectedParams, Function,
-    LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MulParams, Op, PadParams, PoolParams, ReduceFunction,
-    ReduceParams, ResizeParams, SoftmaxParams, Step, Steps, TakeParams, ViewParams,
+    GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MulParams, Op, PadParams, PoolParams,
+    ReduceFunction, ReduceParams, ResizeParams, SoftmaxParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
 };
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
 pub use words::{Encode, Words};

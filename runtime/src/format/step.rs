@@ -241,6 +241,34 @@ record! {
     }
 }
 
+record! {
+    /// Parameters of a singular value decomposition filter; see [`crate::kernels::Svdf`].
+    pub struct SvdfParams {
+        /// Filters that are summed for one output.
+        pub rank: u32,
+        /// Time steps that the state remembers.
+        pub memory: u32,
+        /// Factor from the features to the state.
+        pub feature: Scale,
+        /// Factor from the sums over time to the output.
+        pub output: Scale,
+        /// Offset of the int8 feature weights in the data section.
+        pub feature_weights: u32,
+        /// Offset of the int16 time weights in the data section, a multiple of 2.
+        pub time_weights: u32,
+        /// Offset of the biases in the data section, a multiple of 4.
+        pub biases: u32,
+    }
+}
+
+record! {
+    /// Parameters of gathering.
+    pub struct GatherParams {
+        /// The axis that the numbers count along.
+        pub axis: u32,
+    }
+}
+
 code! {
     /// Functions of two elements, with broadcasting; factors as in [`AddParams`], `q' = q − zero_point`.
     pub enum BinaryFunction {
@@ -418,8 +446,9 @@ ops! {
     13 Lookup(LookupParams) "lookup" 1..=1;
     /// Position of the largest element of the last axis, as i32.
     14 ArgMax "arg_max" 1..=1;
-    /// Long short-term memory over a sequence that starts with empty states.
-    15 Lstm(LstmParams) "lstm" 1..=1;
+    /// Long short-term memory over a sequence: of the input alone with empty states, or of the input, hidden state and
+    /// cell state, which it changes.
+    15 Lstm(LstmParams) "lstm" 1..=3;
     /// Another elementwise function of two tensors.
     16 Binary(BinaryParams) "binary" 2..=2;
     /// Elements of the input at other places: transposed, cut, repeated.
@@ -434,6 +463,10 @@ ops! {
     21 MatMul(MatMulParams) "mat_mul" 2..=2;
     /// Transposed 2-D convolution.
     22 TransposeConv2d(ConvParams) "transpose_conv2d" 1..=1;
+    /// Singular value decomposition filter over time: of the input and its state, which it changes.
+    23 Svdf(SvdfParams) "svdf" 2..=2;
+    /// Elements along an axis of the first input by the i32 numbers of the second.
+    24 Gather(GatherParams) "gather" 2..=2;
 }
 
 /// One step of a program.

@@ -17,6 +17,8 @@ code! {
         I32 = 1,
         /// IEEE single: only at the edges of a network.
         F32 = 2,
+        /// 16-bit signed: states that need more than 8 bits.
+        I16 = 3,
     }
 }
 
@@ -26,6 +28,7 @@ impl DType {
     pub const fn size(self) -> usize {
         match self {
             Self::I8 => 1,
+            Self::I16 => 2,
             Self::I32 | Self::F32 => 4,
         }
     }

@@ -58,6 +58,13 @@ pub(super) fn dot_2x2(w0: &[i8], w1: &[i8], x0: &[i16], x1: &[i16]) -> [i32; 4] 
     sums
 }
 
+/// `Σ w · (x − zero_point)`.
+#[inline(always)]
+pub(super) fn dot_1(w: &[i8], x: &[i8], zero_point: i32) -> i32 {
+    let product = |(&w, &x): (&i8, &i8)| i32::from(w).wrapping_mul(i32::from(x).wrapping_sub(zero_point));
+    w.iter().zip(x).map(product).fold(0, i32::wrapping_add)
+}
+
 /// `Σ w · (x − zero_point)` of four rows of weights that follow one another.
 #[inline(always)]
 pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {

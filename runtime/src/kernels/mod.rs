@@ -37,6 +37,7 @@ pub mod reference;
 pub mod resize;
 pub mod softmax;
 mod stream;
+pub mod svdf;
 pub mod transpose_conv;
 pub mod view;
 mod window;
@@ -332,6 +333,33 @@ pub struct Lstm<'m> {
     /// `[cell][gate][hidden]`, zero point 0.
     pub recurrent_weights: &'m [i8],
     /// `[cell][gate]` at scale `s_x·s_w`.
+    pub biases: &'m [i32],
+}
+
+/// A singular value decomposition filter, one frame a run; see [`mod@svdf`].
+#[derive(Clone, Copy, Debug)]
+pub struct Svdf<'m> {
+    /// Elements of a frame.
+    pub inputs: usize,
+    /// Elements of an output.
+    pub units: usize,
+    /// Filters of each unit.
+    pub rank: usize,
+    /// Time steps that each filter remembers.
+    pub memory: usize,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// `s_x·s_v / s_state`.
+    pub feature: Scale,
+    /// `s_state·s_α / s_y`.
+    pub output: Scale,
+    /// `[unit][rank][input]`, zero point 0.
+    pub feature_weights: &'m [i8],
+    /// `[unit][rank][memory]`, oldest first, zero point 0.
+    pub time_weights: &'m [i16],
+    /// Per unit, at scale `s_state·s_α`.
     pub biases: &'m [i32],
 }
 

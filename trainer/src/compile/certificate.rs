@@ -9,6 +9,7 @@ pub(super) fn words(model: &Model<'_>, golden: &[Vec<u8>]) -> Result<Vec<u32>> {
     let mut session = Session::new(model, bytemuck::cast_slice_mut(&mut arena))?;
     let mut words = Vec::new();
     for (number, case) in golden.iter().enumerate() {
+        session.reset();
         let mut rest = case.as_slice();
         for index in 0..model.input_count() {
             let input = session.input_bytes_mut(index)?;
