@@ -5,7 +5,8 @@
     python3 generate.py [--out vectors] [--cases 24] [OPERATOR ...]
 
 Each file holds the cases of one operator, gzipped: per case the lengths of model, inputs and outputs (three little-endian
-u32), then those bytes. Inputs and outputs are RUNS inferences of a fresh interpreter each, back to back. The seed of a case
+u32), then those bytes. Inputs and outputs are RUNS inferences of a fresh interpreter each, back to back; of one interpreter
+where the operator has states. The seed of a case
 is its operator's name and its number.
 """
 
@@ -18,7 +19,7 @@ import zlib
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from operators import OPERATORS
+from operators import LEAST_LEN, OPERATORS
 from tflite_writer import write
 
 RUNS = 3
@@ -26,23 +27,30 @@ RUNS = 3
 # The reference kernel of int8 SUM writes -1 or nothing (ai-edge-litert 2.3.0); the default one computes it.
 DEFAULT_KERNELS = {"sum"}
 
+# These go on from where the last inference left them.
+STATEFUL = {"carried_lstm", "svdf", "variables"}
+
 
 def case(name, number):
     """One model with inputs and LiteRT's outputs; None where LiteRT refuses it."""
     rng = np.random.default_rng(zlib.crc32(name.encode()) + number)
-    tensors, ops, inputs, outputs = OPERATORS[name](rng, number)
-    model = write(tensors, ops, inputs, outputs)
+    made = OPERATORS[name](rng, number)
+    model = write(*made) if isinstance(made, list) else write(made)
     fed, got = b"", b""
     reference, default = OpResolverType.BUILTIN_REF, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     resolver = default if name in DEFAULT_KERNELS else reference
     for run in range(RUNS):
-        interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver)
-        interpreter.allocate_tensors()
+        if run == 0 or name not in STATEFUL:
+            interpreter = Interpreter(model_content=model, experimental_op_resolver_type=resolver)
+            interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():
             shape, dtype = detail["shape"], detail["dtype"]
             if dtype == np.int8:
                 values = rng.integers(-128, 128, shape).astype(np.int8)
                 values[rng.random(shape) < 0.1] = rng.choice([-128, 127])
+            elif dtype == np.int32:
+                # Numbers of elements along an axis of LEAST_LEN at least.
+                values = rng.integers(0, LEAST_LEN, shape).astype(dtype)
             else:
                 values = rng.normal(0, 2, shape).astype(dtype)
             interpreter.set_tensor(detail["index"], values)

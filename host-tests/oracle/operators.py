@@ -1,4 +1,5 @@
-"""One random int8 model per call, for each operator: `(rng, number) -> tensors, ops, inputs, outputs`."""
+"""One random int8 model per call, for each operator: `(rng, number) -> tensors, ops, inputs, outputs`, or a list of such
+subgraphs."""
 
 import numpy as np
 
@@ -255,6 +256,57 @@ def lstm(rng, number):
     return tensors, [Op(44, ids, [out], 71, options, intermediates)], [0], [out]
 
 
+def svdf(rng, number):
+    batch, inputs, units, rank, memory = (int(n) for n in rng.integers(1, [3, 12, 8, 4, 8]))
+    filters = units * rank
+    x = activation(rng, [batch, inputs])
+    features = Tensor([filters, inputs], scale=10 ** rng.uniform(-3, -1), data=rng.integers(-127, 128, [filters, inputs]))
+    state_scale = float(x.scale[0] * features.scale[0] * np.sqrt(inputs) * 10 ** rng.uniform(-1.5, 0.2))
+    times = Tensor([filters, memory], np.int16, scale=10 ** rng.uniform(-5, -4), data=rng.integers(-32767, 32768, [filters, memory]) // memory)
+    biases = Tensor([units], np.int32, scale=state_scale * times.scale[0], data=rng.integers(-(10**6), 10**6, units))
+    state = Tensor([batch, filters * memory], np.int16, scale=state_scale, variable=True)
+    reach = state_scale * float(times.scale[0]) * 5000 * 9000 * np.sqrt(rank / memory)
+    y = activation(rng, [batch, units], scale=reach / 127 * 10 ** rng.uniform(-0.5, 0.5))
+    with_bias = rng.random() < 0.8
+    options = [(0, "int32", rank), (1, "int8", 1)]
+    return [x, features, times, biases, state, y], [Op(27, [0, 1, 2, 3 if with_bias else -1, 4], [5], 6, options)], [0], [5]
+
+
+def variables(rng, number):
+    """A sliding window over frames, a sum that runs on, or two variables that change places."""
+    frame = [1, int(rng.integers(1, 9))]
+    x = activation(rng, frame)
+    handle = lambda: Tensor([1], np.int32, resource=True)
+
+    def starting_with_zeros(tensors, ops, output, **kept):
+        """The model with a subgraph that sets its variables to zero before the first inference."""
+        init, assigns = [], []
+        for name, like_it in kept.items():
+            zeros = like(like_it, like_it.shape)
+            zeros.data = np.full(zeros.shape, zeros.zero_point[0], np.int8)
+            init += [handle(), zeros]
+            assigns += [named(name, len(init) - 2), assign(len(init) - 2, len(init) - 1)]
+        call = Op(129, [], [], 103, [(0, "int32", 1)])
+        return [(tensors, [call, *ops], [0], [output]), (init, assigns, [], [])]
+
+    named = lambda name, out: Op(142, [], [out], 111, [(1, "string", name)])
+    read, assign = (lambda of, out: Op(143, [of], [out], 112)), (lambda of, value: Op(144, [of, value], [], 113))
+    if number % 3 == 0:
+        length = int(rng.integers(2, 6))
+        window, joined = like(x, [length, frame[1]]), like(x, [length + 1, frame[1]])
+        tensors = [x, handle(), window, joined, constant([1, 0]), constant([length, frame[1]]), like(x, window.shape)]
+        cut = Op(65, [3, 4, 5], [6], 50)
+        ops = [named("window", 1), read(1, 2), Op(2, [2, 0], [3], 10, [(0, "int32", 0)]), cut, assign(1, 6)]
+        return starting_with_zeros(tensors, ops, 3, window=window)
+    if number % 3 == 1:
+        total = activation(rng, frame)
+        tensors = [x, handle(), total, like(total, frame)]
+        return starting_with_zeros(tensors, [named("total", 1), read(1, 2), Op(0, [0, 2], [3], 11), assign(1, 3)], 3, total=total)
+    tensors = [x, handle(), handle(), like(x, frame), like(x, frame), activation(rng, frame)]
+    ops = [named("a", 1), named("b", 2), read(1, 3), read(2, 4), Op(0, [3, 4], [5], 11), assign(2, 3), assign(1, 0)]
+    return starting_with_zeros(tensors, ops, 5, a=x, b=x)
+
+
 def arg(code, options_type):
     def make(rng, number):
         shape = image(rng, 5)
@@ -384,6 +436,25 @@ def gather(rng, number):
     return [x, constant(indices), y], [Op(36, [0, 1], [2], 23, [(0, "int32", axis)])], [0], [2]
 
 
+LEAST_LEN = 3
+
+
+def computed_gather(rng, number):
+    shape, axis = [int(n) for n in rng.integers(LEAST_LEN, 6, 3)], int(rng.integers(0, 3))
+    numbers = [int(n) for n in rng.integers(1, 4, rng.integers(1, 3))]
+    x = activation(rng, shape)
+    x.data = rng.integers(-128, 128, shape).astype(np.int8) if number % 2 else None
+    tensors = [x, Tensor(numbers, np.int32), like(x, shape[:axis] + numbers + shape[axis + 1 :])]
+    return tensors, [Op(36, [0, 1], [2], 23, [(0, "int32", axis)])], [1] if number % 2 else [0, 1], [2]
+
+
+def embedding_lookup(rng, number):
+    rows, width, count = LEAST_LEN + int(rng.integers(0, 9)), int(rng.integers(1, 9)), int(rng.integers(1, 9))
+    table = activation(rng, [rows, width])
+    table.data = rng.integers(-128, 128, table.shape).astype(np.int8)
+    return [Tensor([count], np.int32), table, like(table, [count, width])], [Op(7, [0, 1], [2])], [0], [2]
+
+
 def reduce(code, quantized):
     def make(rng, number):
         shape = image(rng, 7)
@@ -506,6 +577,11 @@ OPERATORS = {
     "pad": pad(34),
     "squeeze": squeeze,
     "unidirectional_sequence_lstm": lstm,
+    "carried_lstm": lstm,
+    "svdf": svdf,
+    "variables": variables,
+    "computed_gather": computed_gather,
+    "embedding_lookup": embedding_lookup,
     "arg_max": arg(56, 40),
     "padv2": pad(60),
     "expand_dims": expand_dims,

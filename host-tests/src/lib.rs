@@ -11,6 +11,7 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
+pub mod oracle;
 pub mod tolerance;
 
 /// A trained and compiled model with its data.

@@ -4,43 +4,16 @@
 //! compared where it is there.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flate2::read::GzDecoder;
+use thumbnet_host_tests::oracle::cases;
 use thumbnet_host_tests::{shared, tolerance};
 use thumbnet_trainer::compile::compile;
-use thumbnet_trainer::import::{Reference, import, import_float, is_float};
+use thumbnet_trainer::import::{Options, import, import_float, is_float};
 use thumbnet_trainer::nn::{Net, Params, Value, device};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
-
-struct Case {
-    model: Vec<u8>,
-    inputs: Vec<u8>,
-    outputs: Vec<u8>,
-}
-
-/// The cases of one file: lengths, then bytes.
-fn cases(path: &Path) -> Vec<Case> {
-    let mut blob = Vec::new();
-    GzDecoder::new(fs::File::open(path).unwrap()).read_to_end(&mut blob).unwrap();
-    let mut rest = blob.as_slice();
-    let mut cases = Vec::new();
-    while let Some((lengths, bytes)) = rest.split_at_checked(12) {
-        let mut at = 0;
-        let mut part = |index: usize| {
-            let len = u32::from_le_bytes(lengths[4 * index..4 * index + 4].try_into().unwrap()) as usize;
-            at += len;
-            bytes[at - len..at].to_vec()
-        };
-        cases.push(Case { model: part(0), inputs: part(1), outputs: part(2) });
-        rest = &bytes[at..];
-    }
-    assert!(!cases.is_empty(), "{} holds no case", path.display());
-    cases
-}
 
 /// The files of the int8 operators.
 fn vectors(folder: &Path) -> Vec<PathBuf> {
@@ -52,7 +25,11 @@ fn vectors(folder: &Path) -> Vec<PathBuf> {
 
 /// The bytes of the model file that a .tflite becomes.
 fn imported(model: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let (program, _) = import(model, Reference::Litert)?;
+    with_options(model, Options::default())
+}
+
+fn with_options(model: &[u8], options: Options) -> anyhow::Result<Vec<u8>> {
+    let (program, _) = import(model, options)?;
     Ok(compile(&program, &random_inputs(&program, 1))?.bytes)
 }
 
@@ -66,7 +43,10 @@ fn every_operator_gives_litert_s_bits() {
         let cases = cases(path);
         let name = path.file_stem().unwrap().to_string_lossy();
         for (number, case) in cases.iter().enumerate() {
-            let outputs = imported(&case.model).and_then(|model| Ok(run(&model, &case.inputs, Target::Host)?.0));
+            // LiteRT's own states go on from one inference to the next.
+            let options = Options { keep_lstm_states: name == "carried_lstm", ..Options::default() };
+            let outputs =
+                with_options(&case.model, options).and_then(|model| Ok(run(&model, &case.inputs, Target::Host)?.0));
             let outputs = outputs.unwrap_or_else(|error| {
                 failures.push(format!("{name} {number}: {error:#}"));
                 Vec::new()

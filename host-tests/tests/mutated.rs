@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet_host_tests::shared;
 use thumbnet_trainer::compile::compile;
-use thumbnet_trainer::import::{Reference, import};
+use thumbnet_trainer::import::{Options, import};
 
 /// Good files to start from: the first of every operator's vectors, and the shared models where they are.
 fn seeds() -> Vec<Vec<u8>> {
@@ -64,7 +64,7 @@ fn damaged_files_are_refused_or_run() {
     for number in 0..count {
         let mut bytes = seeds[number % seeds.len()].clone();
         mutate(&mut bytes, &mut rng);
-        match import(&bytes, Reference::Litert) {
+        match import(&bytes, Options::default()) {
             Err(error) => {
                 assert!(!error.to_string().is_empty());
                 refused += 1;

@@ -51,7 +51,7 @@ fn apart(program: &Program) -> Plan {
         at += tensor.shape[1].next_multiple_of(4);
     }
     let zeros = vec![0; program.steps.len()];
-    Plan { offsets, scratch: zeros.clone(), scratch_len: zeros, arena_len: at, lower_bound: 0 }
+    Plan { offsets, scratch: zeros.clone(), scratch_len: zeros, state_len: 0, arena_len: at, lower_bound: 0 }
 }
 
 struct Outputs(Vec<Vec<u8>>);

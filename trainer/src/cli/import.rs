@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet_trainer::compile::{Compiled, Program, compile};
 use thumbnet_trainer::data::Source;
-use thumbnet_trainer::import::{Reference, import as translate, import_float, is_float};
+use thumbnet_trainer::import::{Options, Reference, import as translate, import_float, is_float};
 use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::verify::{golden_inputs, random_inputs};
@@ -23,6 +23,10 @@ pub struct Args {
     /// Whose bits to give where TensorFlow's runtimes differ.
     #[arg(long, value_enum, default_value_t)]
     rounding: Reference,
+    /// LSTM layers go on from the states that the last inference left, as LiteRT does until its variables are reset; by
+    /// default every inference starts with empty states, as Keras does.
+    #[arg(long)]
+    stateful: bool,
     /// Golden cases in the certificate, of random inputs.
     #[arg(long, default_value_t = 2)]
     golden: usize,
@@ -40,8 +44,9 @@ pub fn import(args: &Args) -> Result<()> {
     if is_float(&bytes).with_context(|| format!("cannot import {}", args.model.display()))? {
         return import_and_quantize(args, &bytes);
     }
+    let options = Options { reference: args.rounding, keep_lstm_states: args.stateful };
     let (mut program, summary) =
-        translate(&bytes, args.rounding).with_context(|| format!("cannot import {}", args.model.display()))?;
+        translate(&bytes, options).with_context(|| format!("cannot import {}", args.model.display()))?;
     program.labels.clone_from(&args.labels);
     let compiled = compile(&program, &random_inputs(&program, args.golden))?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use thumbnet_trainer::compile::compile;
-use thumbnet_trainer::import::{Compared, Reference, compare, import};
+use thumbnet_trainer::import::{Compared, Options, compare, import};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{integer_evaluation, quantized_inputs, random_inputs};
@@ -51,7 +51,7 @@ pub fn verify(args: &Args) -> Result<()> {
 fn verify_tflite(args: &Args, path: &Path) -> Result<()> {
     let tflite = read(path)?;
     let (program, _) =
-        import(&tflite, Reference::Litert).with_context(|| format!("cannot import {}", path.display()))?;
+        import(&tflite, Options::default()).with_context(|| format!("cannot import {}", path.display()))?;
     let inputs = match &args.input {
         Some(path) => read(path)?,
         None => random_inputs(&program, args.samples.max(1)).concat(),

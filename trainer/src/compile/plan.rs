@@ -1,5 +1,7 @@
 //! The memory planner: gives every tensor and every step's scratch an offset in one arena, as low as it can.
 //!
+//! States come first, one behind the other; everything else shares what is behind them.
+//!
 //! Tensors that share memory by right become one buffer first: the output of an elementwise step and the operand that dies
 //! there, and a reshape with its source. The output of a convolution or pool may start a little in front of an input that
 //! dies there and grow into what was read ([`thumbnet::plan::lead`]). Buffers that are alive at the same time must not overlap. Placing them so that the
@@ -25,7 +27,9 @@ pub struct Plan {
     pub scratch: Vec<u32>,
     /// Bytes of scratch of each step.
     pub scratch_len: Vec<u32>,
-    /// Bytes of arena: the peak, scratch included.
+    /// Bytes of state at the start of the arena.
+    pub state_len: u32,
+    /// Bytes of arena: the peak, state and scratch included.
     pub arena_len: u32,
     /// No plan can need less than this.
     pub lower_bound: u32,
@@ -52,7 +56,9 @@ impl Buffer {
 pub fn plan(program: &Program) -> Result<Plan> {
     let records: Vec<Tensor> = (0..program.tensors.len()).map(|index| record(program, index, 0)).collect();
     let scratch_len = scratches(program, &records)?;
-    let (mut buffers, owner) = share(program, &records);
+    let states = states(program, &records);
+    let state_len = program.states().map(|state| records[state].bytes().unwrap_or(0).next_multiple_of(4)).sum::<u32>();
+    let (mut buffers, owner) = share(program, &records, &states);
     let tensors = buffers.len();
     for (step, &len) in (0..).zip(&scratch_len) {
         buffers.push(Buffer { len, from: step, to: step });
@@ -60,18 +66,37 @@ pub fn plan(program: &Program) -> Result<Plan> {
     let leads = leads(program, &records, &buffers, &owner);
     let lower_bound = lower_bound(&buffers, &leads, program.steps.len());
     let places = place(&buffers, &leads, lower_bound);
-    let arena_len = top(&buffers, &places).next_multiple_of(4);
-    let offset = |index: usize| match program.tensors[index].constant {
-        Some(offset) => offset,
-        None => places[owner[index]],
+    let arena_len = state_len + top(&buffers, &places).next_multiple_of(4);
+    let offset = |index: usize| match (program.tensors[index].constant, states[index]) {
+        (Some(offset), _) | (None, Some(offset)) => offset,
+        (None, None) => state_len + places[owner[index]],
     };
     Ok(Plan {
         offsets: (0..records.len()).map(offset).collect(),
-        scratch: scratch_len.iter().zip(&places[tensors..]).map(|(&len, &at)| if len == 0 { 0 } else { at }).collect(),
+        scratch: scratch_len
+            .iter()
+            .zip(&places[tensors..])
+            .map(|(&len, &at)| if len == 0 { state_len } else { state_len + at })
+            .collect(),
+        state_len,
         scratch_len,
         arena_len,
-        lower_bound,
+        lower_bound: state_len + lower_bound,
     })
+}
+
+/// The offset of every tensor that is a state or replaces one.
+fn states(program: &Program, records: &[Tensor]) -> Vec<Option<u32>> {
+    let mut offsets = vec![None; records.len()];
+    let mut end = 0;
+    for state in program.states() {
+        offsets[state] = Some(end);
+        end += records[state].bytes().unwrap_or(0).next_multiple_of(4);
+    }
+    for &(result, state) in &program.updates {
+        offsets[result] = offsets[state];
+    }
+    offsets
 }
 
 fn scratches(program: &Program, records: &[Tensor]) -> Result<Vec<u32>> {
@@ -91,13 +116,13 @@ fn scratches(program: &Program, records: &[Tensor]) -> Result<Vec<u32>> {
 }
 
 /// Tensors to buffers: how long each lives, and which buffer each tensor is in.
-fn share(program: &Program, records: &[Tensor]) -> (Vec<Buffer>, Vec<usize>) {
+fn share(program: &Program, records: &[Tensor], states: &[Option<u32>]) -> (Vec<Buffer>, Vec<usize>) {
     let first = program.first_result();
     let last = program.last_uses();
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut owner = vec![usize::MAX; records.len()];
     for (index, tensor) in records.iter().enumerate() {
-        if tensor.place == Place::Data {
+        if tensor.place == Place::Data || states[index].is_some() {
             continue;
         }
         let from = if index < first { -1 } else { (index - first) as i64 };
@@ -105,7 +130,7 @@ fn share(program: &Program, records: &[Tensor]) -> (Vec<Buffer>, Vec<usize>) {
         let step = index.checked_sub(first).map(|number| &program.steps[number]);
         let shared = step.and_then(|step| {
             step.inputs.iter().copied().find(|&input| {
-                let may = records[input].place == Place::Arena && may_overwrite(&step.op, &records[input], tensor);
+                let may = owner[input] != usize::MAX && may_overwrite(&step.op, &records[input], tensor);
                 let is_read_once = step.inputs.iter().filter(|&&other| other == input).count() == 1;
                 // Nothing else in the buffer may be alive, and what is overwritten must die here; a reshape overwrites
                 // nothing, so its source may live on.
@@ -139,7 +164,7 @@ fn leads(program: &Program, records: &[Tensor], buffers: &[Buffer], owner: &[usi
         let &[input] = step.inputs.as_slice() else { return None };
         let bytes = lead(&step.op, &records[input], &records[first + number])?;
         let (input, output) = (*owner.get(input)?, owner[first + number]);
-        let (dying, new) = (buffers.get(input)?, &buffers[output]);
+        let (dying, new) = (buffers.get(input)?, buffers.get(output)?);
         let is_dead = dying.to == number as i64 && new.from == number as i64;
         is_dead.then_some(Lead { output, input, bytes: bytes.min(new.len) })
     };

@@ -19,7 +19,7 @@ pub struct TensorDesc {
     pub scale: f32,
     /// 0 for anything but int8.
     pub zero_point: i32,
-    /// Offset in [`Program::data`] of a constant.
+    /// Offset in [`Program::data`] of a constant; none for what lies in the arena: inputs, states, results.
     pub constant: Option<u32>,
 }
 
@@ -34,7 +34,7 @@ pub struct StepDesc {
 
 /// Everything that a model file says, but for memory.
 ///
-/// Tensors are in the order of the file: inputs, constants, then one for each step.
+/// Tensors are in the order of the file: inputs, constants and states, then one for each step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
     /// Name of the model.
@@ -47,6 +47,8 @@ pub struct Program {
     pub steps: Vec<StepDesc>,
     /// Indices of the outputs.
     pub outputs: Vec<usize>,
+    /// Results that replace a state from the next run on: index of the result, index of the state.
+    pub updates: Vec<(usize, usize)>,
     /// Weights, tables and constants.
     pub data: Vec<u8>,
     /// Names of the classes.
@@ -81,7 +83,12 @@ impl Program {
         self.tensors.len() - self.steps.len()
     }
 
-    /// The last step that reads each tensor: the number of steps for outputs, its own step for one that nobody reads.
+    /// Indices of the states.
+    pub fn states(&self) -> impl Iterator<Item = usize> + '_ {
+        (self.inputs..self.first_result()).filter(|&tensor| self.tensors[tensor].constant.is_none())
+    }
+
+    /// The last step that reads each tensor: the number of steps for outputs and new states, its own step for one that nobody reads.
     #[must_use]
     pub fn last_uses(&self) -> Vec<usize> {
         let first = self.first_result();
@@ -89,7 +96,8 @@ impl Program {
         for (number, step) in self.steps.iter().enumerate() {
             step.inputs.iter().for_each(|&input| last[input] = number);
         }
-        self.outputs.iter().for_each(|&output| last[output] = self.steps.len());
+        let results = self.updates.iter().map(|(result, _)| result);
+        self.outputs.iter().chain(results).for_each(|&output| last[output] = self.steps.len());
         last
     }
 

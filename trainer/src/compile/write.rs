@@ -30,7 +30,7 @@ pub fn write(program: &Program, plan: &Plan, golden: &[u32]) -> Result<Vec<u8>> 
         inputs: program.inputs as u32,
         steps: program.steps.len() as u32,
         arena_len: plan.arena_len,
-        state_len: 0,
+        state_len: plan.state_len,
     };
     let head = Head { file_len: u32::try_from(file.len()).context("the model is larger than 4 GiB")?, ..head };
     place(&mut file, &head);

@@ -1,12 +1,12 @@
 //! A program that is being collected from a TensorFlow Lite graph.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{DType, Op};
 
 use super::schema::{MAX_ELEMENTS, Model, Operator, Tensor, Type};
-use super::{Reference, Summary};
+use super::{Options, Summary};
 use crate::compile::{Program, StepDesc, TensorDesc};
 use crate::quantize::Quant;
 
@@ -15,18 +15,31 @@ use crate::quantize::Quant;
 pub(super) enum Value {
     Input(usize),
     Constant(usize),
+    State(usize),
     Result(usize),
+}
+
+/// A variable of the file: a state, and what was assigned to it in this run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Variable {
+    pub state: usize,
+    pub assigned: Option<Value>,
 }
 
 /// The translation of one model.
 pub(super) struct Conversion<'a> {
     pub model: &'a Model<'a>,
-    pub reference: Reference,
+    pub choices: Options,
     pub summary: Summary,
     /// Holds the data; its tensors and steps are put together in the end.
     program: Program,
     inputs: Vec<TensorDesc>,
     constants: Vec<TensorDesc>,
+    states: Vec<TensorDesc>,
+    /// By name, in an order that is the same every time.
+    pub variables: BTreeMap<String, Variable>,
+    /// The variable that a handle stands for.
+    pub handles: HashMap<usize, String>,
     results: Vec<TensorDesc>,
     steps: Vec<(Op, Vec<Value>)>,
     /// What stands for each tensor of the file.
@@ -36,14 +49,17 @@ pub(super) struct Conversion<'a> {
 }
 
 impl<'a> Conversion<'a> {
-    pub fn new(model: &'a Model<'a>, reference: Reference) -> Result<Self> {
+    pub fn new(model: &'a Model<'a>, choices: Options) -> Result<Self> {
         let mut conversion = Self {
             model,
-            reference,
+            choices,
             summary: Summary { operators: model.operators.len(), ..Summary::default() },
             program: Program::default(),
             inputs: Vec::new(),
             constants: Vec::new(),
+            states: Vec::new(),
+            variables: BTreeMap::new(),
+            handles: HashMap::new(),
             results: Vec::new(),
             steps: Vec::new(),
             values: vec![None; model.tensors.len()],
@@ -59,7 +75,7 @@ impl<'a> Conversion<'a> {
     }
 
     /// A name that no tensor has yet: without line feeds, not empty.
-    fn unique(&mut self, name: &str) -> String {
+    pub fn unique(&mut self, name: &str) -> String {
         let name = if name.is_empty() { "tensor".to_owned() } else { name.replace('\n', " ") };
         let count = self.names.entry(name.clone()).or_default();
         *count += 1;
@@ -86,9 +102,40 @@ impl<'a> Conversion<'a> {
         let desc = match value {
             Value::Input(index) => self.inputs[index].clone(),
             Value::Constant(index) => self.constants[index].clone(),
+            Value::State(index) => self.states[index].clone(),
             Value::Result(index) => self.results[index].clone(),
         };
         TensorDesc { name: self.unique(&desc.name), constant: None, ..desc }
+    }
+
+    /// A state with this description, zero at first.
+    pub fn push_state(&mut self, desc: TensorDesc) -> Value {
+        self.states.push(TensorDesc { constant: None, ..desc });
+        Value::State(self.states.len() - 1)
+    }
+
+    /// A copy of a state; of anything else the value itself. For who needs it in memory that changes with the run.
+    pub fn out_of_state(&mut self, value: Value) -> Result<Value> {
+        let Value::State(_) = value else { return Ok(value) };
+        let desc = self.describe_value(value);
+        self.push_step(desc, Op::Reshape, &[value])
+    }
+
+    /// Appends the copies that give every variable its new value, and tells which result replaces which state.
+    fn update_variables(&mut self) -> Result<Vec<(Value, Value)>> {
+        let assigned = |variable: Variable| Some((Value::State(variable.state), variable.assigned?));
+        let pending: Vec<_> = self.variables.values().copied().filter_map(assigned).collect();
+        // One variable may take the value of another: all old values are read before a new one is written.
+        let pending: Vec<_> = pending
+            .into_iter()
+            .filter(|(state, value)| state != value)
+            .map(|(state, value)| Ok((state, self.out_of_state(value)?)))
+            .collect::<Result<_>>()?;
+        let write = |(state, value)| {
+            let desc = self.describe_value(state);
+            Ok((self.push_step(desc, Op::Reshape, &[value])?, state))
+        };
+        pending.into_iter().map(write).collect()
     }
 
     pub fn tensor(&self, index: usize) -> &'a Tensor<'a> {
@@ -171,11 +218,14 @@ impl<'a> Conversion<'a> {
             found.with_context(|| format!("output \"{}\" is not computed", self.model.tensors[output].name))
         });
         let outputs = outputs.collect::<Result<Vec<_>>>()?;
-        let (inputs, constants) = (self.inputs.len(), self.constants.len());
+        let outputs = outputs.into_iter().map(|value| self.out_of_state(value)).collect::<Result<Vec<_>>>()?;
+        let updates = self.update_variables()?;
+        let (inputs, constants, states) = (self.inputs.len(), self.constants.len(), self.states.len());
         let number = |value: Value| match value {
             Value::Input(index) => index,
             Value::Constant(index) => inputs + index,
-            Value::Result(index) => inputs + constants + index,
+            Value::State(index) => inputs + constants + index,
+            Value::Result(index) => inputs + constants + states + index,
         };
         let map = |values: Vec<Value>| values.into_iter().map(number).collect::<Vec<usize>>();
         let (gain, offset) = match self.inputs[0].dtype {
@@ -185,7 +235,8 @@ impl<'a> Conversion<'a> {
         let name = if self.model.name.is_empty() { "imported".to_owned() } else { self.model.name.replace('\n', " ") };
         self.program = Program {
             name,
-            tensors: [self.inputs, self.constants, self.results].concat(),
+            tensors: [self.inputs, self.constants, self.states, self.results].concat(),
+            updates: updates.into_iter().map(|(result, state)| (number(result), number(state))).collect(),
             inputs,
             outputs: map(outputs),
             steps: self.steps.into_iter().map(|(op, inputs)| StepDesc { op, inputs: map(inputs) }).collect(),

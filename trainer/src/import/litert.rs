@@ -40,7 +40,7 @@ pub fn compare(python: &str, tflite: &[u8], model: &[u8], inputs: &[u8]) -> Resu
     let model = Model::new(&bytemuck::cast_slice(&copy)[..model.len()])?;
     let mut ours = Collect(vec![Vec::new(); model.steps().count()]);
     run::observe(&model, inputs, &mut ours)?;
-    let theirs = tensors(python, tflite, inputs)?;
+    let theirs = tensors(python, tflite, inputs, model.state_len() > 0)?;
     let name = |step: usize| model.info().tensors.get(model.first_result() as usize + step).unwrap_or("?").to_owned();
     let steps = ours.0.iter().enumerate().filter_map(|(step, found)| {
         let name = name(step);
@@ -53,7 +53,7 @@ pub fn compare(python: &str, tflite: &[u8], model: &[u8], inputs: &[u8]) -> Resu
 }
 
 /// The bytes of every tensor that has a name of its own, all inferences back to back.
-fn tensors(python: &str, tflite: &[u8], inputs: &[u8]) -> Result<HashMap<String, Vec<u8>>> {
+fn tensors(python: &str, tflite: &[u8], inputs: &[u8], keeps_states: bool) -> Result<HashMap<String, Vec<u8>>> {
     let file = |bytes: &[u8]| -> Result<tempfile::NamedTempFile> {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(bytes)?;
@@ -63,6 +63,7 @@ fn tensors(python: &str, tflite: &[u8], inputs: &[u8]) -> Result<HashMap<String,
     let output = Command::new(python)
         .args(["-c", include_str!("litert.py")])
         .args([tflite.path(), inputs.path()])
+        .args(keeps_states.then_some("keep"))
         .output()
         .with_context(|| format!("cannot start {python}; name another one with --python"))?;
     let errors = String::from_utf8_lossy(&output.stderr);

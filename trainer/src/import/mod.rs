@@ -39,6 +39,16 @@ impl Reference {
     }
 }
 
+/// How to translate what a file leaves open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whose bits to give.
+    pub reference: Reference,
+    /// LSTM layers go on from the states that the last inference left, as LiteRT does until its variables are reset.
+    /// Otherwise every inference starts with empty ones, as Keras does.
+    pub keep_lstm_states: bool,
+}
+
 /// What an import did, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -57,9 +67,9 @@ const MAX_MACS: u64 = 1 << 32;
 ///
 /// # Errors
 /// The bytes are not such a file, or it holds something that is not supported; the message names the operator.
-pub fn import(bytes: &[u8], reference: Reference) -> Result<(Program, Summary)> {
+pub fn import(bytes: &[u8], options: Options) -> Result<(Program, Summary)> {
     let model = schema::parse(bytes)?;
-    let mut conversion = Conversion::new(&model, reference)?;
+    let mut conversion = Conversion::new(&model, options)?;
     for (number, operator) in model.operators.iter().enumerate() {
         let name = operators::name(operator);
         let output = operator.outputs.first().map_or("", |&output| model.tensors[output].name.as_str());

@@ -9,17 +9,28 @@ use super::flatbuffer::Table;
 /// Largest tensor that is taken: more than any Cortex-M has.
 pub(super) const MAX_ELEMENTS: u64 = 1 << 24;
 
-/// A model as the file has it.
+/// A model as the file has it: its main subgraph.
 #[derive(Debug)]
 pub(super) struct Model<'a> {
     pub name: String,
+    /// All subgraphs; the first one is the main one, and empty here.
+    pub subgraphs: Vec<Subgraph<'a>>,
     pub tensors: Vec<Tensor<'a>>,
     pub inputs: Vec<usize>,
     pub outputs: Vec<usize>,
     pub operators: Vec<Operator<'a>>,
 }
 
-/// A tensor of the main subgraph.
+/// A function of the file.
+#[derive(Debug, Default)]
+pub(super) struct Subgraph<'a> {
+    pub tensors: Vec<Tensor<'a>>,
+    pub inputs: Vec<usize>,
+    pub outputs: Vec<usize>,
+    pub operators: Vec<Operator<'a>>,
+}
+
+/// A tensor of a subgraph.
 #[derive(Debug)]
 pub(super) struct Tensor<'a> {
     pub name: String,
@@ -83,23 +94,36 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Model<'_>> {
     ensure!(version == 3, "schema version {version}, expected 3");
     let codes = root.tables(1)?.iter().map(operator_code).collect::<Result<Vec<_>>>()?;
     let buffers = root.tables(4)?;
-    let subgraphs = root.tables(2)?;
-    let [main, ..] = subgraphs.as_slice() else { bail!("the model has no subgraph") };
+    let tables = root.tables(2)?;
+    let parsed = tables.iter().enumerate().map(|(number, table)| {
+        subgraph(table, bytes, &codes, &buffers).with_context(|| format!("subgraph {number} of {}", tables.len()))
+    });
+    let mut subgraphs = parsed.collect::<Result<Vec<_>>>()?;
+    let Some(main) = subgraphs.first_mut() else { bail!("the model has no subgraph") };
+    let Subgraph { tensors, inputs, outputs, operators } = std::mem::take(main);
+    Ok(Model { name: root.string(3)?, subgraphs, tensors, inputs, outputs, operators })
+}
+
+fn subgraph<'a>(
+    main: &Table<'a>,
+    bytes: &'a [u8],
+    codes: &[(i32, String)],
+    buffers: &[Table<'a>],
+) -> Result<Subgraph<'a>> {
     let tensors = main.tables(0)?;
     let tensors = tensors.iter().enumerate().map(|(number, table)| {
-        tensor(table, bytes, &buffers).with_context(|| format!("tensor {number} of {}", tensors.len()))
+        tensor(table, bytes, buffers).with_context(|| format!("tensor {number} of {}", tensors.len()))
     });
     let tensors = tensors.collect::<Result<Vec<_>>>()?;
     let count = tensors.len();
     let operators = main.tables(3)?;
     let operators = operators.iter().enumerate().map(|(number, table)| {
-        operator(table, &codes, count).with_context(|| format!("operator {number} of {}", operators.len()))
+        operator(table, codes, count).with_context(|| format!("operator {number} of {}", operators.len()))
     });
-    Ok(Model {
-        name: root.string(3)?,
+    Ok(Subgraph {
         operators: operators.collect::<Result<_>>()?,
-        inputs: indices(&main.scalars(1)?, count).context("inputs of the model")?,
-        outputs: indices(&main.scalars(2)?, count).context("outputs of the model")?,
+        inputs: indices(&main.scalars(1)?, count).context("inputs")?,
+        outputs: indices(&main.scalars(2)?, count).context("outputs")?,
         tensors,
     })
 }

@@ -129,7 +129,7 @@ pub(super) fn fully_connected(c: &mut Conversion<'_>, operator: &Operator<'_>) -
     ensure!(operator.byte(1)? == 0, "shuffled weights are not supported");
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(0)?, output)?;
-    let rounding = c.reference.fully_connected();
+    let rounding = c.choices.reference.fully_connected();
     let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false, turned: false };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let x = c.value(x)?;

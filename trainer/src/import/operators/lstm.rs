@@ -1,12 +1,12 @@
 //! `UNIDIRECTIONAL_SEQUENCE_LSTM` with int8 weights and a 16-bit cell.
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet::format::{LstmParams, Op};
+use thumbnet::format::{DType, LstmParams, Op};
 use thumbnet::kernels::Scale;
 
-use super::unary;
+use super::state::variable_tensor;
 use crate::compile::TensorDesc;
-use crate::import::conversion::Conversion;
+use crate::import::conversion::{Conversion, Value};
 use crate::import::schema::{Operator, Type};
 use crate::quantize::multiplier;
 
@@ -63,17 +63,28 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         recurrent_weights: weights(c, operator, RECURRENT_WEIGHTS, cells, cells)?,
         biases: biases(c, operator, cells)?,
     };
+    let states = states(c, operator)?;
+    let input = c.value(x)?;
+    let input = if states.is_empty() { input } else { c.out_of_state(input)? };
     if !is_time_major {
-        return unary(c, operator, Op::Lstm(params));
+        return c.push(y, Op::Lstm(params), &[vec![input], states].concat());
     }
     // A batch of one: the same bytes with batch and time exchanged.
     let (before, sequence) = (c.describe(x)?, c.describe(y)?);
     let before = TensorDesc { shape: vec![1, first, inputs as u32], ..before };
     let sequence = TensorDesc { shape: vec![1, first, cells as u32], ..sequence };
-    let input = c.value(x)?;
     let input = c.push_step(before, Op::Reshape, &[input])?;
-    let result = c.push_step(sequence, Op::Lstm(params), &[input])?;
+    let result = c.push_step(sequence, Op::Lstm(params), &[vec![input], states].concat())?;
     c.push(y, Op::Reshape, &[result])
+}
+
+/// Hidden and cell state, where one inference leaves them to the next.
+fn states(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<Vec<Value>> {
+    if !c.choices.keep_lstm_states {
+        return Ok(Vec::new());
+    }
+    let hidden = variable_tensor(c, operator.input(HIDDEN_STATE)?, DType::I8)?;
+    Ok(vec![hidden, variable_tensor(c, operator.input(CELL_STATE)?, DType::I16)?])
 }
 
 /// The factors of the four gates from one kind of weights to Q3.12.

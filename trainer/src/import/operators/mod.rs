@@ -10,6 +10,7 @@ mod pool;
 mod reduce;
 mod shape;
 mod softmax;
+mod state;
 mod take;
 mod view;
 
@@ -33,6 +34,7 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (4, "DEPTHWISE_CONV_2D", convolution::depthwise),
     (5, "DEPTH_TO_SPACE", view::depth_to_space),
     (6, "DEQUANTIZE", activation::dequantize),
+    (7, "EMBEDDING_LOOKUP", take::embedding_lookup),
     (9, "FULLY_CONNECTED", convolution::fully_connected),
     (14, "LOGISTIC", activation::logistic),
     (17, "MAX_POOL_2D", pool::max),
@@ -44,6 +46,7 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (23, "RESIZE_BILINEAR", matrix::resize_bilinear),
     (25, "SOFTMAX", softmax::softmax),
     (26, "SPACE_TO_DEPTH", view::space_to_depth),
+    (27, "SVDF", state::svdf),
     (28, "TANH", activation::tanh),
     (34, "PAD", shape::pad),
     (36, "GATHER", take::gather),
@@ -83,6 +86,10 @@ const OPERATORS: &[(i32, &str, Convert)] = &[
     (114, "QUANTIZE", activation::quantize),
     (117, "HARD_SWISH", activation::hard_swish),
     (126, "BATCH_MATMUL", matrix::batch_matmul),
+    (129, "CALL_ONCE", state::call_once),
+    (142, "VAR_HANDLE", state::var_handle),
+    (143, "READ_VARIABLE", state::read_variable),
+    (144, "ASSIGN_VARIABLE", state::assign_variable),
 ];
 
 /// The operator's name in the schema, or its number.

@@ -1,12 +1,12 @@
-//! Operators that select elements along an axis: constant `GATHER`, `MIRROR_PAD`, `RESIZE_NEAREST_NEIGHBOR`.
+//! Operators that select elements along an axis: `GATHER`, `EMBEDDING_LOOKUP`, `MIRROR_PAD`, `RESIZE_NEAREST_NEIGHBOR`.
 
 use anyhow::{Result, bail, ensure};
-use thumbnet::format::{Op, TakeParams};
+use thumbnet::format::{GatherParams, Op, TakeParams};
 
 use super::shape::axis;
 use crate::compile::TensorDesc;
 use crate::import::conversion::{Conversion, Value};
-use crate::import::schema::Operator;
+use crate::import::schema::{Operator, Type};
 
 /// Appends a selection along `axis` of a tensor that has the quantization of tensor `like` of the file.
 fn push_step(
@@ -50,10 +50,37 @@ fn select(c: &mut Conversion<'_>, operator: &Operator<'_>, axes: &[(usize, Vec<i
 
 pub(super) fn gather(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     ensure!(operator.int(1, 0)? == 0, "batch dimensions are not supported");
+    if c.tensor(operator.input(1)?).data.is_none() {
+        let axis = axis(operator.int(0, 0)?.into(), c.tensor(operator.input(0)?).shape.len())?;
+        return select_computed(c, operator, [0, 1], axis);
+    }
     let indices = c.tensor(operator.input(1)?).integers()?;
     let indices = indices.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>()?;
     let axis = axis(operator.int(0, 0)?.into(), c.tensor(operator.input(0)?).shape.len())?;
     select(c, operator, &[(axis, indices)])
+}
+
+/// Rows of a table by numbers that are known only when the model runs.
+pub(super) fn embedding_lookup(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    select_computed(c, operator, [1, 0], 0)
+}
+
+/// LiteRT refuses to run with a number that is out of range; here it is taken as the nearest one inside.
+fn select_computed(
+    c: &mut Conversion<'_>,
+    operator: &Operator<'_>,
+    [values, numbers]: [usize; 2],
+    axis: usize,
+) -> Result<()> {
+    let (values, numbers) = (operator.input(values)?, operator.input(numbers)?);
+    ensure!(
+        c.tensor(numbers).dtype == Type::I32,
+        "\"{}\" is {:?}, expected I32",
+        c.tensor(numbers).name,
+        c.tensor(numbers).dtype
+    );
+    let (values, numbers) = (c.value(values)?, c.value(numbers)?);
+    c.push(operator.output()?, Op::Gather(GatherParams { axis: axis as u32 }), &[values, numbers])
 }
 
 /// Mode 0 leaves the edge out of the mirror image, mode 1 repeats it.
