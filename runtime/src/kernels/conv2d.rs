@@ -103,10 +103,18 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 #[inline(never)]
 fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i8]) {
     let len = x0.len();
+    #[cfg(thumbnet_dsp)]
+    let done = super::dsp_conv::two_pixels(p, [x0, x1], y0, y1);
+    #[cfg(not(thumbnet_dsp))]
+    let done = 0;
+    let (Some(y0), Some(y1)) = (y0.get_mut(done..), y1.get_mut(done..)) else { return };
+    let (Some(weights), Some(channels)) = (p.weights.get(done.saturating_mul(len)..), p.channels.get(done..)) else {
+        return;
+    };
     let Some(two) = NonZeroUsize::new(len.saturating_mul(2)) else { return };
-    let pairs = p.weights.chunks_exact(two.get());
+    let pairs = weights.chunks_exact(two.get());
     let odd = pairs.remainder();
-    let mut outputs = y0.iter_mut().zip(y1).zip(p.channels);
+    let mut outputs = y0.iter_mut().zip(y1).zip(channels);
     for weights in pairs {
         let Some((w0, w1)) = weights.split_at_checked(len) else { return };
         let [a, b, c, d] = dot_2x2(w0, w1, x0, x1);
@@ -124,7 +132,12 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
 
 #[inline(never)]
 fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
-    for ((y, channel), w) in y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1))) {
+    #[cfg(thumbnet_dsp)]
+    let done = super::dsp_conv::one_pixel(p, x, y);
+    #[cfg(not(thumbnet_dsp))]
+    let done = 0;
+    let outputs = y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1)));
+    for ((y, channel), w) in outputs.skip(done) {
         *y = finish(p, channel, dot(w, x));
     }
 }

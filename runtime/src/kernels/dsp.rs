@@ -3,7 +3,7 @@
 //! `SXTB16` widens bytes 0 and 2 of a word into two halfwords, with `ROR #8` bytes 1 and 3, so a word of four weights becomes
 //! the pairs (w0, w2) and (w1, w3). Values are brought into the same order once ([`arrange`]) and then serve every channel.
 //!
-//! This is the only file with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
+//! This and `dsp_conv` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
 //! checked in front of it, and writes nothing but registers. `r6` and `r7` cannot be named as operands (LLVM keeps them for
 //! the frame), so the blocks save and restore them; the end of the loop waits on the stack, since no register is left.
 
@@ -76,6 +76,7 @@ macro_rules! four_by_2x2 {
         )
     };
 }
+pub(super) use four_by_2x2;
 
 /// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
 /// multiple of 4 bytes.

@@ -25,6 +25,8 @@ mod depthwise_blocks;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
+#[cfg(thumbnet_dsp)]
+mod dsp_conv;
 pub mod eltwise;
 pub mod fully_connected;
 pub mod lstm;
