@@ -8,7 +8,6 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{arrange, dot, dot_2x2, widen, widen_arranged};
-use super::window::taps;
 use super::{Channel, Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
@@ -57,45 +56,95 @@ pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
 }
 
 /// Copies the window of one output pixel, `kh · kw · channels` values, with zeros for padding.
-#[inline(never)]
+#[inline(always)]
 fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
-    let [_, _, width, channels] = p.input;
-    let taps_across = p.window.size[1];
-    let zero_point = p.input_zero_point as i16;
-    let row_len = taps_across.saturating_mul(channels).max(1);
-    // Rows that are multiples of 4 can be arranged one by one.
-    let by_row = row_len.is_multiple_of(4);
-    let [batch, oy, ox] = pixel;
-    let left = p.window.start(1, ox);
-    let is_plain = p.window.dilation[1] == 1 && left >= 0 && (left as usize).saturating_add(taps_across) <= width;
-    for (row, tap) in column.chunks_exact_mut(row_len).zip(taps(&p.window, 0, oy, p.input[1])) {
-        let Some(iy) = tap else {
-            row.fill(0);
-            continue;
-        };
-        let image_row = batch.wrapping_mul(p.input[1]).wrapping_add(iy).wrapping_mul(width);
-        let at = |ix: usize| x.get(image_row.wrapping_add(ix).wrapping_mul(channels)..).unwrap_or(&[]);
-        if is_plain {
-            let from = at(left as usize);
-            if by_row {
-                widen_arranged(from, row, zero_point)
-            } else {
-                widen(from, row, zero_point)
-            }
-            continue;
-        }
-        for (to, tap) in row.chunks_exact_mut(channels.max(1)).zip(taps(&p.window, 1, ox, width)) {
-            match tap {
-                Some(ix) => widen(at(ix), to, zero_point),
-                None => to.fill(0),
-            }
-        }
-        if by_row {
-            arrange(row);
-        }
+    if !gather_inner(p, x, pixel, column) {
+        gather_any(p, x, pixel, column);
     }
-    if !by_row {
+}
+
+/// The same where no tap lies in the padding, pixels are whole fours and rows follow one another: most windows.
+#[inline(never)]
+fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mut [i16]) -> bool {
+    let [_, height, width, channels] = p.input;
+    let [rows, taps] = p.window.size;
+    // In the padding in front they wrap to huge numbers.
+    let (top, left) = (p.window.start(0, oy) as usize, p.window.start(1, ox) as usize);
+    let is_inside = top < height
+        && left < width
+        && height.wrapping_sub(top) >= rows
+        && width.wrapping_sub(left) >= taps
+        && p.window.dilation == [1, 1]
+        && channels.is_multiple_of(4);
+    if !is_inside {
+        return false;
+    }
+    let first = batch.wrapping_mul(height).wrapping_add(top).wrapping_mul(width).wrapping_add(left);
+    let (row_len, pitch) = (taps.wrapping_mul(channels), width.wrapping_mul(channels));
+    let (mut start, mut to) = (first.wrapping_mul(channels), column);
+    for _ in 0..rows {
+        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
+        widen_arranged(x.get(start..).unwrap_or(&[]), row, p.input_zero_point as i16);
+        start = start.wrapping_add(pitch);
+        to = rest;
+    }
+    true
+}
+
+/// The same of any window.
+#[inline(never)]
+fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
+    let [_, height, width, channels] = p.input;
+    let [batch, oy, ox] = pixel;
+    let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
+    let row_len = p.window.size[1].wrapping_mul(channels);
+    let pitch = width.wrapping_mul(channels);
+    let first = batch.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
+    let mut start = first.wrapping_mul(channels);
+    // Pixels of whole fours can be brought into order one by one.
+    let by_pixel = channels.is_multiple_of(4);
+    let zero_point = p.input_zero_point as i16;
+    let Some((above, rest)) = column.split_at_mut_checked(down.tap.wrapping_mul(row_len)) else { return };
+    let Some((rows, below)) = rest.split_at_mut_checked(down.count.wrapping_mul(row_len)) else { return };
+    zero(above);
+    zero(below);
+    for row in rows.chunks_exact_mut(row_len.max(1)) {
+        let Some((left, rest)) = row.split_at_mut_checked(across.tap.wrapping_mul(channels)) else { return };
+        let Some((taps, right)) = rest.split_at_mut_checked(across.count.wrapping_mul(channels)) else { return };
+        zero(left);
+        zero(right);
+        copy_taps(p, x.get(start..).unwrap_or(&[]), taps, by_pixel, zero_point);
+        start = start.wrapping_add(pitch.wrapping_mul(p.window.dilation[0]));
+    }
+    if !by_pixel {
         arrange(column);
+    }
+}
+
+/// Most windows have no padding: a call for nothing costs as much as their taps.
+#[inline(always)]
+fn zero(padding: &mut [i16]) {
+    if !padding.is_empty() {
+        padding.fill(0);
+    }
+}
+
+/// Copies the taps of one row, all of them within the image; the first one is the first of `x`.
+#[inline(always)]
+fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i16], by_pixel: bool, zero_point: i16) {
+    let [_, _, _, channels] = p.input;
+    // Without dilation they follow one another.
+    let run = if p.window.dilation[1] == 1 { taps.len() } else { channels };
+    let step = channels.wrapping_mul(p.window.dilation[1]);
+    let mut start = 0usize;
+    for to in taps.chunks_exact_mut(run.max(1)) {
+        let from = x.get(start..).unwrap_or(&[]);
+        if by_pixel {
+            widen_arranged(from, to, zero_point);
+        } else {
+            widen(from, to, zero_point);
+        }
+        start = start.wrapping_add(step);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Depthwise convolution with one filter per channel: four channels at a time over the whole window.
 
 use super::dsp::{Grid, finish, windows};
-use super::window::taps;
 use super::{Conv2d, Stream};
 use crate::fixed::Rounding;
 
@@ -10,30 +9,13 @@ pub(super) fn fits(p: &Conv2d<'_>) -> bool {
     p.input[3] == p.output[3] && p.input[3].is_multiple_of(4) && p.rounding == Rounding::Double
 }
 
-/// The taps that lie in the image, along one axis: the first one's place in the image and in the filter, and how many.
-struct Inside {
-    place: usize,
-    tap: usize,
-    count: usize,
-}
-
-impl Inside {
-    fn new(p: &Conv2d<'_>, axis: usize, at: usize, len: usize) -> Self {
-        let mut inside = taps(&p.window, axis, at, len).enumerate().filter_map(|(tap, place)| Some((tap, place?)));
-        match inside.next() {
-            Some((tap, place)) => Self { place, tap, count: inside.count().wrapping_add(1) },
-            None => Self { place: 0, tap: 0, count: 0 },
-        }
-    }
-}
-
 /// Convolves pixel by pixel; `sums` has a place for every channel.
 pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     let [_, height, width, channels] = p.input;
     let [dilation_y, dilation_x] = p.window.dilation;
     let taps_across = p.window.size[1];
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
-        let (rows, columns) = (Inside::new(p, 0, oy, height), Inside::new(p, 1, ox, width));
+        let (rows, columns) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
         let pixel = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
         let tap = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap);
         let grid = Grid {

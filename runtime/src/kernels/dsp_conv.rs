@@ -195,9 +195,10 @@ pub(super) fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) -> usize {
 fn pixels(p: &Conv2d<'_>, x: [&[i16]; 2], y: [*mut i8; 2], outputs: usize) -> usize {
     let [first, second] = x;
     let len = first.len();
-    let rows = p.weights.len().checked_div(len).unwrap_or(0).min(p.channels.len()).min(outputs);
+    let rows = p.channels.len().min(outputs);
+    let has_weights = rows.checked_mul(len).is_some_and(|needed| needed <= p.weights.len());
     let is_aligned = (first.as_ptr().addr() | second.as_ptr().addr()) & 3 == 0;
-    if len < 4 || second.len() != len || rows < 2 || !is_aligned || p.rounding != Rounding::Double {
+    if len < 4 || second.len() != len || rows < 2 || !has_weights || !is_aligned || p.rounding != Rounding::Double {
         return 0;
     }
     let pairs = rows / 2;

@@ -17,6 +17,29 @@ impl Window {
     }
 }
 
+/// The taps that lie in the image, along one axis: the first one's place in the image and in the window, and how many.
+pub(super) struct Inside {
+    pub place: usize,
+    pub tap: usize,
+    pub count: usize,
+}
+
+impl Window {
+    /// The taps along axis 0 or 1 for output `at` that lie in the `len` rows or columns of the image.
+    #[inline(always)]
+    pub(super) fn inside(&self, axis: usize, at: usize, len: usize) -> Inside {
+        let [size, dilation] =
+            if axis == 0 { [self.size[0], self.dilation[0]] } else { [self.size[1], self.dilation[1]] };
+        let start = self.start(axis, at);
+        // Most windows have no dilation, and not every core can divide.
+        let taps_in = |distance: usize| if dilation == 1 { distance } else { distance.div_ceil(dilation.max(1)) };
+        let before = if start < 0 { taps_in(start.unsigned_abs()) } else { 0 }.min(size);
+        let end = if start < len as isize { taps_in((len as isize).wrapping_sub(start) as usize) } else { 0 }.min(size);
+        let place = start.wrapping_add(before.wrapping_mul(dilation) as isize) as usize;
+        Inside { place, tap: before, count: end.saturating_sub(before) }
+    }
+}
+
 /// The row or column of each tap for output `at`: `None` where it lies in the padding.
 #[inline(always)]
 pub(super) fn taps(window: &Window, axis: usize, at: usize, len: usize) -> impl Iterator<Item = Option<usize>> + use<> {
