@@ -7,7 +7,7 @@
 
 use core::num::NonZeroUsize;
 
-use super::dot::{arrange, dot, dot_2x2, widen, widen_arranged};
+use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
 use super::{Channel, Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
@@ -63,7 +63,7 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
     }
 }
 
-/// The same where no tap lies in the padding, pixels are whole fours and rows follow one another: most windows.
+/// The same where no tap lies in the padding and rows are whole fours that follow one another: most windows.
 #[inline(never)]
 fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mut [i16]) -> bool {
     let [_, height, width, channels] = p.input;
@@ -75,7 +75,7 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &
         && height.wrapping_sub(top) >= rows
         && width.wrapping_sub(left) >= taps
         && p.window.dilation == [1, 1]
-        && channels.is_multiple_of(4);
+        && taps.wrapping_mul(channels).is_multiple_of(4);
     if !is_inside {
         return false;
     }
@@ -91,60 +91,54 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &
     true
 }
 
-/// The same of any window.
+/// The same of any window: bytes first, with the zero point for padding, into the upper half of the column; then they
+/// spread over all of it.
 #[inline(never)]
-fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
+fn gather_any(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mut [i16]) {
     let [_, height, width, channels] = p.input;
-    let [batch, oy, ox] = pixel;
     let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-    let row_len = p.window.size[1].wrapping_mul(channels);
-    let pitch = width.wrapping_mul(channels);
+    let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
     let first = batch.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
     let mut start = first.wrapping_mul(channels);
-    // Pixels of whole fours can be brought into order one by one.
-    let by_pixel = channels.is_multiple_of(4);
-    let zero_point = p.input_zero_point as i16;
-    let Some((above, rest)) = column.split_at_mut_checked(down.tap.wrapping_mul(row_len)) else { return };
-    let Some((rows, below)) = rest.split_at_mut_checked(down.count.wrapping_mul(row_len)) else { return };
-    zero(above);
-    zero(below);
-    for row in rows.chunks_exact_mut(row_len.max(1)) {
-        let Some((left, rest)) = row.split_at_mut_checked(across.tap.wrapping_mul(channels)) else { return };
-        let Some((taps, right)) = rest.split_at_mut_checked(across.count.wrapping_mul(channels)) else { return };
-        zero(left);
-        zero(right);
-        copy_taps(p, x.get(start..).unwrap_or(&[]), taps, by_pixel, zero_point);
+    let len = column.len();
+    let Some((_, bytes)) = bytemuck::cast_slice_mut::<i16, i8>(column).split_at_mut_checked(len) else { return };
+    let mut rest = fill(bytes, down.tap.wrapping_mul(row_len), p.input_zero_point);
+    for _ in 0..down.count {
+        let taps = fill(rest, across.tap.wrapping_mul(channels), p.input_zero_point);
+        let len = across.count.wrapping_mul(channels);
+        let Some((taps, right)) = taps.split_at_mut_checked(len) else { return };
+        copy_taps(p, x.get(start..).unwrap_or(&[]), taps);
+        let padding = p.window.size[1].wrapping_sub(across.tap).wrapping_sub(across.count).wrapping_mul(channels);
+        rest = fill(right, padding, p.input_zero_point);
         start = start.wrapping_add(pitch.wrapping_mul(p.window.dilation[0]));
     }
-    if !by_pixel {
-        arrange(column);
-    }
+    let below = rest.len();
+    fill(rest, below, p.input_zero_point);
+    spread(column, p.input_zero_point as i16);
 }
 
-/// Most windows have no padding: a call for nothing costs as much as their taps.
+/// Fills `len` bytes and gives those behind.
 #[inline(always)]
-fn zero(padding: &mut [i16]) {
+fn fill(bytes: &mut [i8], len: usize, zero_point: i32) -> &mut [i8] {
+    let Some((padding, rest)) = bytes.split_at_mut_checked(len) else { return &mut [] };
+    // Most windows have none: a call for nothing costs as much as the taps.
     if !padding.is_empty() {
-        padding.fill(0);
+        padding.fill(zero_point as i8);
     }
+    rest
 }
 
 /// Copies the taps of one row, all of them within the image; the first one is the first of `x`.
 #[inline(always)]
-fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i16], by_pixel: bool, zero_point: i16) {
+fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
     let [_, _, _, channels] = p.input;
-    // Without dilation they follow one another.
-    let run = if p.window.dilation[1] == 1 { taps.len() } else { channels };
+    if p.window.dilation[1] == 1 {
+        copy(x, taps);
+        return;
+    }
     let step = channels.wrapping_mul(p.window.dilation[1]);
-    let mut start = 0usize;
-    for to in taps.chunks_exact_mut(run.max(1)) {
-        let from = x.get(start..).unwrap_or(&[]);
-        if by_pixel {
-            widen_arranged(from, to, zero_point);
-        } else {
-            widen(from, to, zero_point);
-        }
-        start = start.wrapping_add(step);
+    for (to, from) in taps.chunks_exact_mut(channels.max(1)).zip(x.chunks(step.max(1))) {
+        copy(from, to);
     }
 }
 

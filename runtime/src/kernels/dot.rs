@@ -9,7 +9,7 @@ fn mac(sum: i32, w: i8, x: i16) -> i32 {
 
 /// Brings a column into the order that [`dot`] and [`dot_2x2`] read on this core.
 #[inline(always)]
-pub(super) fn arrange(column: &mut [i16]) {
+fn arrange(column: &mut [i16]) {
     #[cfg(thumbnet_dsp)]
     super::dsp::arrange(column);
     let _ = column;
@@ -17,7 +17,7 @@ pub(super) fn arrange(column: &mut [i16]) {
 
 /// `x − zero_point` in 16 bits.
 #[inline(always)]
-pub(super) fn widen(from: &[i8], to: &mut [i16], zero_point: i16) {
+fn widen(from: &[i8], to: &mut [i16], zero_point: i16) {
     to.iter_mut().zip(from).for_each(|(to, &from)| *to = i16::from(from).wrapping_sub(zero_point));
 }
 
@@ -30,6 +30,34 @@ pub(super) fn widen_arranged(from: &[i8], to: &mut [i16], zero_point: i16) {
     }
     widen(from, to, zero_point);
     arrange(to);
+}
+
+/// The bytes in the upper half of a column, less the zero point, in 16 bits over all of it, arranged.
+#[inline(always)]
+pub(super) fn spread(column: &mut [i16], zero_point: i16) {
+    #[cfg(thumbnet_dsp)]
+    if super::dsp::spread(column, zero_point.into()) {
+        return;
+    }
+    let len = column.len();
+    let bytes: &mut [i8] = bytemuck::cast_slice_mut(column);
+    // Each value lies behind what was written before it.
+    for at in 0..len {
+        let Some(&byte) = bytes.get(len.wrapping_add(at)) else { return };
+        let wide = i16::from(byte).wrapping_sub(zero_point).to_le_bytes();
+        let Some(to) = bytes.get_mut(at.wrapping_mul(2)..).and_then(<[i8]>::first_chunk_mut) else { return };
+        *to = wide.map(u8::cast_signed);
+    }
+    arrange(column);
+}
+
+/// Copies as many bytes as `to` has, few as a rule.
+#[inline(always)]
+pub(super) fn copy(from: &[i8], to: &mut [i8]) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp::copy(from, to);
+    #[cfg(not(thumbnet_dsp))]
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
 }
 
 /// `Σ w · x`, `x` arranged.

@@ -53,6 +53,84 @@ pub(super) fn widen_arranged(from: &[i8], to: &mut [i16], zero_point: i32) -> bo
     true
 }
 
+/// [`widen_arranged`] of the bytes in the upper half of a column over all of it; a rest of less than four stays in order.
+/// `false`: nothing was done, the column does not start at a multiple of 4 bytes.
+#[allow(unsafe_code, reason = "SXTB16 and SSUB16 have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn spread(column: &mut [i16], zero_point: i32) -> bool {
+    let len = column.len();
+    let start = column.as_mut_ptr();
+    if start.addr() & 3 != 0 {
+        return false;
+    }
+    // SAFETY: both pointers come from the column of `2·len` bytes. Round `r` reads 4 bytes at `len + 4r` and writes 8 at `8r`,
+    // for `4r + 4 <= len`; the rest reads byte `len + k` and writes halfword `k`. Nothing is written before it was read, since
+    // `8r + 8 <= len + 4r + 4`. LDR takes any address; STRD needs the alignment that was checked.
+    unsafe {
+        asm!(
+            "cbz r0, 3f",
+            "2:",
+            "ldr {a}, [{from}], #4",
+            "sxtb16 {b}, {a}",
+            "sxtb16 {a}, {a}, ror #8",
+            "ssub16 {b}, {b}, {zero}",
+            "ssub16 {a}, {a}, {zero}",
+            "strd {b}, {a}, [{to}], #8",
+            "subs r0, #1",
+            "bne 2b",
+            "3:",
+            "cbz r1, 5f",
+            "4:",
+            "ldrsb {a}, [{from}], #1",
+            "ssub16 {a}, {a}, {zero}",
+            "strh {a}, [{to}], #2",
+            "subs r1, #1",
+            "bne 4b",
+            "5:",
+            from = inout(reg) start.cast::<i8>().wrapping_add(len) => _,
+            to = inout(reg) start => _,
+            zero = in(reg) (zero_point as u32 & 0xffff) * 0x1_0001,
+            a = out(reg) _,
+            b = out(reg) _,
+            inout("r0") len / 4 => _,
+            inout("r1") len % 4 => _,
+        );
+    }
+    true
+}
+
+/// Copies as many bytes as both slices have, without the call of a function.
+#[allow(unsafe_code, reason = "a loop in Rust becomes a call of memcpy, which is slow for a few bytes")]
+#[inline(always)]
+pub(super) fn copy(from: &[i8], to: &mut [i8]) {
+    let len = from.len().min(to.len());
+    // SAFETY: `len / 4` words and `len % 4` bytes are read from and written to slices of that many bytes. LDR and STR take any
+    // address.
+    unsafe {
+        asm!(
+            "cbz r0, 3f",
+            "2:",
+            "ldr {a}, [{from}], #4",
+            "str {a}, [{to}], #4",
+            "subs r0, #1",
+            "bne 2b",
+            "3:",
+            "cbz r1, 5f",
+            "4:",
+            "ldrb {a}, [{from}], #1",
+            "strb {a}, [{to}], #1",
+            "subs r1, #1",
+            "bne 4b",
+            "5:",
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            a = out(reg) _,
+            inout("r0") len / 4 => _,
+            inout("r1") len % 4 => _,
+        );
+    }
+}
+
 /// One round of [`dot_2x2`]: four weights of two rows, four values of two columns, sixteen products.
 macro_rules! four_by_2x2 {
     () => {
