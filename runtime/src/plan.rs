@@ -3,6 +3,7 @@
 use crate::bind::Call;
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
+use crate::kernels::depthwise;
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -32,7 +33,8 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
 /// `None` where they may not. The input must die in that step.
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
-/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`.
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for depthwise
+/// convolutions that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`]).
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     let (stride, pad) = match op {
@@ -43,16 +45,22 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     let ([1, _, width, channels], [1, rows, out_width, out_channels]) = (first_four(input), first_four(output)) else {
         return None;
     };
+    let in_pairs = match op {
+        Op::DepthwiseConv2d(p) => depthwise::in_pairs(p.size, p.stride, p.dilation, [channels, out_channels]),
+        _ => false,
+    };
+    let ahead = if in_pairs { 2 } else { 1 };
     let (in_row, out_row) =
         (u64::from(width).checked_mul(channels.into())?, u64::from(out_width).checked_mul(out_channels.into())?);
     let distance = |row: u64| {
         let first = row.checked_mul(stride.into())?.saturating_sub(pad.into());
-        Some(row.checked_add(1)?.checked_mul(out_row)?.saturating_sub(first.checked_mul(in_row)?))
+        Some(row.checked_add(ahead)?.min(rows.into()).checked_mul(out_row)?.saturating_sub(first.checked_mul(in_row)?))
     };
     // It grows while the window still starts in the padding; from there on it is linear, so that an end is the largest.
     let last = u64::from(rows).checked_sub(1)?;
     let clamped = u64::from(pad).checked_div(stride.into())?.min(last);
-    let most = distance(clamped)?.max(distance(clamped.checked_add(1)?.min(last))?).max(distance(last)?);
+    let ends = [clamped, clamped.checked_add(1)?.min(last), last.saturating_sub(1), last];
+    let most = ends.into_iter().try_fold(0, |most: u64, row| Some(most.max(distance(row)?)))?;
     u32::try_from(most).ok()?.checked_next_multiple_of(4)
 }
 

@@ -4,16 +4,39 @@
 //! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
 
 use super::window::taps;
-use super::{Conv2d, Stream, output_i8};
+use super::{Conv2d, Stream, Window, output_i8};
 
-/// Bytes of scratch: a 32-bit accumulator for each output channel.
+/// Bytes of scratch: a 32-bit accumulator for each output channel, or eight words for each column where two rows are
+/// computed at the same time.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
-    p.output[3].saturating_mul(size_of::<i32>())
+    let columns = if is_in_pairs(p) { p.output[2].saturating_add(2).saturating_mul(8) } else { 0 };
+    p.output[3].max(columns).saturating_mul(size_of::<i32>())
+}
+
+/// Whether two output rows may be computed at the same time, so that the second one is written while the first one's inputs
+/// are still needed. `channels` are those of input and output.
+#[must_use]
+pub const fn in_pairs(size: [u32; 2], stride: [u32; 2], dilation: [u32; 2], channels: [u32; 2]) -> bool {
+    matches!((size, stride, dilation), ([3, 3], [1, 1], [1, 1]))
+        && channels[0] == channels[1]
+        && channels[0].is_multiple_of(4)
+}
+
+fn is_in_pairs(p: &Conv2d<'_>) -> bool {
+    let Window { size, stride, dilation, .. } = p.window;
+    let narrow = |pair: [usize; 2]| pair.map(|n| n as u32);
+    in_pairs(narrow(size), narrow(stride), narrow(dilation), narrow([p.input[3], p.output[3]]))
 }
 
 /// Convolves, with sums in registers where the core has instructions for it.
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
+    #[cfg(thumbnet_dsp)]
+    if is_in_pairs(p) && super::depthwise_rows::fits(p) {
+        let Ok(columns) = bytemuck::try_cast_slice_mut(scratch) else { return };
+        super::depthwise_rows::depthwise(p, io, columns);
+        return;
+    }
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
     let Some(sums) = sums.get_mut(..p.output[3]) else { return };
     #[cfg(thumbnet_dsp)]

@@ -22,11 +22,15 @@ pub mod conv2d;
 pub mod depthwise;
 #[cfg(thumbnet_dsp)]
 mod depthwise_blocks;
+#[cfg(thumbnet_dsp)]
+mod depthwise_rows;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_conv;
+#[cfg(thumbnet_dsp)]
+mod dsp_depthwise;
 pub mod eltwise;
 pub mod fully_connected;
 pub mod lstm;
