@@ -34,7 +34,8 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
 /// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for depthwise
-/// convolutions that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`]).
+/// convolutions that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`]). A pointwise convolution has read
+/// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     let (stride, pad) = match op {
@@ -45,6 +46,14 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     let ([1, _, width, channels], [1, rows, out_width, out_channels]) = (first_four(input), first_four(output)) else {
         return None;
     };
+    if let Op::Conv2d(p) = op
+        && (p.size, p.stride) == ([1, 1], [1, 1])
+        && [p.pad.top, p.pad.bottom, p.pad.left, p.pad.right] == [0; 4]
+    {
+        let growth = u64::from(out_channels.saturating_sub(channels));
+        let most = u64::from(rows).checked_mul(out_width.into())?.checked_mul(growth)?;
+        return u32::try_from(most).ok()?.checked_next_multiple_of(4);
+    }
     let in_pairs = match op {
         Op::DepthwiseConv2d(p) => depthwise::in_pairs(p.size, p.stride, p.dilation, [channels, out_channels]),
         _ => false,
