@@ -29,7 +29,14 @@ fn chain(rng: &mut StdRng) -> Program {
 
 fn tensor(rng: &mut StdRng, number: usize, shape: [u32; 4]) -> TensorDesc {
     let zero_point = *[-128, -1, 0, 127, rng.random_range(-128..128)].choose(rng).unwrap();
-    TensorDesc { name: format!("t{number}"), dtype: DType::I8, shape: shape.into(), scale: 0.1, zero_point, constant: None }
+    TensorDesc {
+        name: format!("t{number}"),
+        dtype: DType::I8,
+        shape: shape.into(),
+        scale: 0.1,
+        zero_point,
+        constant: None,
+    }
 }
 
 fn conv(
@@ -56,7 +63,11 @@ fn conv(
         .map(|_| Channel {
             bias: rng.random_range(-20_000..20_000),
             multiplier: rng.random_range(1 << 30..=i32::MAX),
-            shift: if is_odd { *[-31, -23, -22, -9, -1, 0, 1, 3].choose(rng).unwrap() } else { rng.random_range(-10..-5) },
+            shift: if is_odd {
+                *[-31, -23, -22, -9, -1, 0, 1, 3].choose(rng).unwrap()
+            } else {
+                rng.random_range(-10..-5)
+            },
         })
         .collect();
     let clamp = *[Clamp::NONE, Clamp { min: -128, max: 35 }, Clamp { min: -7, max: 127 }].choose(rng).unwrap();

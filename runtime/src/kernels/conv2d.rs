@@ -146,9 +146,9 @@ fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
 #[inline(never)]
 fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i8]) {
     let len = x0.len();
-    #[cfg(thumbnet_dsp)]
-    let done = super::dsp_conv::two_pixels(p, [x0, x1], y0, y1);
-    #[cfg(not(thumbnet_dsp))]
+    #[cfg(thumbnet_asm)]
+    let done = super::conv_pairs::two_pixels(p, [x0, x1], y0, y1);
+    #[cfg(not(thumbnet_asm))]
     let done = 0;
     let (Some(y0), Some(y1)) = (y0.get_mut(done..), y1.get_mut(done..)) else { return };
     let (Some(weights), Some(channels)) = (p.weights.get(done.saturating_mul(len)..), p.channels.get(done..)) else {
@@ -175,9 +175,9 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
 
 #[inline(never)]
 fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
-    #[cfg(thumbnet_dsp)]
-    let done = super::dsp_conv::one_pixel(p, x, y);
-    #[cfg(not(thumbnet_dsp))]
+    #[cfg(thumbnet_asm)]
+    let done = super::conv_pairs::one_pixel(p, x, y);
+    #[cfg(not(thumbnet_asm))]
     let done = 0;
     let outputs = y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1)));
     for ((y, channel), w) in outputs.skip(done) {

@@ -3,7 +3,7 @@
 //! `SXTB16` widens bytes 0 and 2 of a word into two halfwords, with `ROR #8` bytes 1 and 3, so a word of four weights becomes
 //! the pairs (w0, w2) and (w1, w3). Values are brought into the same order once ([`arrange`]) and then serve every channel.
 //!
-//! This, `dsp_conv` and `dsp_depthwise` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
+//! This, `conv_pairs` and `dsp_depthwise` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
 //! checked in front of it, and writes nothing but registers. `r6` and `r7` cannot be named as operands (LLVM keeps them for
 //! the frame), so the blocks save and restore them; the end of the loop waits on the stack, since no register is left.
 
@@ -154,7 +154,31 @@ macro_rules! four_by_2x2 {
         )
     };
 }
-pub(super) use four_by_2x2;
+
+/// One weight of two rows, one value of two columns.
+macro_rules! one_by_2x2 {
+    () => {
+        concat!(
+            "ldrsb r2, [r0], #1\n",
+            "ldrsb r5, [r1], #1\n",
+            "ldrsh r6, [r12], #2\n",
+            "ldrsh r7, [lr], #2\n",
+            "smlabb r8, r2, r6, r8\n",
+            "smlabb r9, r2, r7, r9\n",
+            "smlabb r10, r5, r6, r10\n",
+            "smlabb r11, r5, r7, r11\n",
+        )
+    };
+}
+
+/// `round($a · r1 / 2^32)`, half up.
+macro_rules! high_product {
+    ($a:literal) => {
+        concat!("smmulr ", $a, ", ", $a, ", r1\n")
+    };
+}
+
+pub(super) use {four_by_2x2, high_product, one_by_2x2};
 
 /// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
 /// multiple of 4 bytes.

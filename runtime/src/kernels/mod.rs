@@ -9,7 +9,7 @@
 //! # One switch
 //!
 //! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. `build.rs` names
-//! the [`FAMILY`]: inner loops in assembly for cores with the DSP extension (`dsp`, behind `dot`), plain loops for the rest,
+//! the [`FAMILY`]: assembly for cores with the DSP extension (`dsp`), some for those without (`v7m`), plain loops for the rest,
 //! which become Helium on cores that have it. The bits are the same.
 
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
@@ -19,6 +19,8 @@ pub mod activation;
 pub mod arg_max;
 pub mod concat;
 pub mod conv2d;
+#[cfg(thumbnet_asm)]
+mod conv_pairs;
 pub mod depthwise;
 #[cfg(thumbnet_dsp)]
 mod depthwise_blocks;
@@ -27,8 +29,6 @@ mod depthwise_rows;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
-#[cfg(thumbnet_dsp)]
-mod dsp_conv;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 pub mod eltwise;
@@ -45,13 +45,21 @@ pub mod softmax;
 mod stream;
 pub mod svdf;
 pub mod transpose_conv;
+#[cfg(thumbnet_v7m)]
+mod v7m;
 pub mod view;
 mod window;
 
 pub use stream::Stream;
 
 /// Name of the kernels that this build uses; `build.rs` chooses by the target.
-pub const FAMILY: &str = if cfg!(thumbnet_dsp) { "dsp" } else { "portable" };
+pub const FAMILY: &str = if cfg!(thumbnet_dsp) {
+    "dsp"
+} else if cfg!(thumbnet_v7m) {
+    "v7m"
+} else {
+    "portable"
+};
 
 /// What one output channel adds to its products: `requantize(bias + Σ …, multiplier, shift)`.
 ///

@@ -1,16 +1,20 @@
-//! Convolution for the DSP extension: two pixels by two channels, from the products to the bytes of the output.
+//! Convolution in assembly: two pixels by two channels, from the products to the bytes of the output. `dsp` and `v7m` have the
+//! parts that differ by core.
 //!
 //! Everything that a pair of channels needs happens in one block of assembly, so that accumulators never leave their
 //! registers: bias, products ([`four_by_2x2`]), requantization rounded twice, clamp, store.
 //!
-//! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes five instructions:
-//! `h = round(2a·m / 2^32)` (`SMMULR`), one less where it is negative (half away from zero), then
+//! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes five or six instructions:
+//! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then
 //! `(h + (2·zero_point + 1)·2^(n−1)) >> n`, which adds half and the zero point at once: |h| ≤ 2^30 and the constant is below
 //! 2^30. Other shifts take the long way. The exporter has proven that `2a` fits 32 bits.
 
 use core::arch::asm;
 
-use super::dsp::four_by_2x2;
+#[cfg(thumbnet_dsp)]
+use super::dsp::{four_by_2x2, high_product, one_by_2x2};
+#[cfg(thumbnet_v7m)]
+use super::v7m::{four_by_2x2, high_product, one_by_2x2};
 use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 
@@ -31,7 +35,7 @@ struct Plan {
 }
 
 /// Requantizes accumulators `$a` and `$b` of the channel at `[r7, $at]` and stores them at `[r5]` and `[r6]`; `$clamp` is one
-/// of the macros below, `$slow` and `$done` are labels. Uses r1, r2, r3; `lr` is `twice_zero`.
+/// of the macros below, `$slow` and `$done` are labels. Uses r1 to r4; `lr` is `twice_zero`.
 macro_rules! finish {
     ($clamp:ident, $a:literal, $b:literal, $at:literal, $slow:literal, $done:literal) => {
         concat!(
@@ -49,7 +53,7 @@ macro_rules! finish {
     (@fast $clamp:ident, $a:literal, $y:literal) => {
         concat!(
             "lsl ", $a, ", ", $a, ", #1\n",
-            "smmulr ", $a, ", ", $a, ", r1\n",
+            high_product!($a),
             "add ", $a, ", ", $a, ", ", $a, ", asr #31\n",
             "add ", $a, ", ", $a, ", r3\n",
             "asr ", $a, ", ", $a, ", r2\n",
@@ -64,7 +68,7 @@ macro_rules! finish {
             "it gt\n",
             "lslgt ", $a, ", ", $a, ", r3\n",
             "lsl ", $a, ", ", $a, ", #1\n",
-            "smmulr ", $a, ", ", $a, ", r1\n",
+            high_product!($a),
             "cmp r2, #0\n",
             "itttt gt\n",
             "addgt ", $a, ", ", $a, ", ", $a, ", asr #31\n",
@@ -138,14 +142,7 @@ macro_rules! channel_pairs {
             "ldr r3, [r4, #8]",
             "cbz r3, 6f",
             "5:",
-            "ldrsb r2, [r0], #1",
-            "ldrsb r5, [r1], #1",
-            "ldrsh r6, [r12], #2",
-            "ldrsh r7, [lr], #2",
-            "smlabb r8, r2, r6, r8",
-            "smlabb r9, r2, r7, r9",
-            "smlabb r10, r5, r6, r10",
-            "smlabb r11, r5, r7, r11",
+            one_by_2x2!(),
             "subs r3, #1",
             "bne 5b",
             "6:",
@@ -156,6 +153,7 @@ macro_rules! channel_pairs {
             "ldrd r0, r12, [r4, #40]",
             finish!($clamp, "r8", "r9", "4", "20", "21"),
             finish!($clamp, "r10", "r11", "16", "30", "31"),
+            "ldr r4, [sp]",
             "add r7, #24",
             "str r7, [r4, #20]",
             "strd r5, r6, [r4, #24]",
