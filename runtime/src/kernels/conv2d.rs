@@ -19,7 +19,7 @@ pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     stride(p).saturating_mul(PIXELS * size_of::<i16>())
 }
 
-fn column_len(p: &Conv2d<'_>) -> usize {
+pub(super) fn column_len(p: &Conv2d<'_>) -> usize {
     let [height, width] = p.window.size;
     height.saturating_mul(width).saturating_mul(p.input[3])
 }
@@ -32,6 +32,11 @@ fn stride(p: &Conv2d<'_>) -> usize {
 /// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
 /// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
 pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
+    #[cfg(thumbnet_helium)]
+    if super::conv_helium::fits(p) {
+        super::conv_helium::conv2d(p, io, scratch);
+        return;
+    }
     let len = column_len(p);
     let Ok(columns) = bytemuck::try_cast_slice_mut::<i8, i16>(scratch) else { return };
     let Some((first, rest)) = columns.split_at_mut_checked(stride(p)) else { return };
@@ -91,17 +96,23 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &
     true
 }
 
-/// The same of any window: bytes first, with the zero point for padding, into the upper half of the column; then they
-/// spread over all of it.
+/// The same of any window: bytes first, into the upper half of the column; then they spread over all of it.
 #[inline(never)]
-fn gather_any(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mut [i16]) {
+fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
+    let len = column.len();
+    let Some((_, bytes)) = bytemuck::cast_slice_mut::<i16, i8>(column).split_at_mut_checked(len) else { return };
+    gather_bytes(p, x, pixel, bytes);
+    spread(column, p.input_zero_point as i16);
+}
+
+/// Copies the window of one output pixel as it is, with the zero point for padding.
+#[inline(always)]
+pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
     let [_, height, width, channels] = p.input;
     let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
     let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
     let first = batch.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
     let mut start = first.wrapping_mul(channels);
-    let len = column.len();
-    let Some((_, bytes)) = bytemuck::cast_slice_mut::<i16, i8>(column).split_at_mut_checked(len) else { return };
     let mut rest = fill(bytes, down.tap.wrapping_mul(row_len), p.input_zero_point);
     for _ in 0..down.count {
         let taps = fill(rest, across.tap.wrapping_mul(channels), p.input_zero_point);
@@ -114,7 +125,6 @@ fn gather_any(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mu
     }
     let below = rest.len();
     fill(rest, below, p.input_zero_point);
-    spread(column, p.input_zero_point as i16);
 }
 
 /// Fills `len` bytes and gives those behind.

@@ -2,19 +2,15 @@
 //! parts that differ by core.
 //!
 //! Everything that a pair of channels needs happens in one block of assembly, so that accumulators never leave their
-//! registers: bias, products ([`four_by_2x2`]), requantization rounded twice, clamp, store.
-//!
-//! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes five or six instructions:
-//! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then
-//! `(h + (2·zero_point + 1)·2^(n−1)) >> n`, which adds half and the zero point at once: |h| ≤ 2^30 and the constant is below
-//! 2^30. Other shifts take the long way. The exporter has proven that `2a` fits 32 bits.
+//! registers: bias, products ([`four_by_2x2`]), requantization ([`finish`]), clamp, store.
 
 use core::arch::asm;
 
 #[cfg(thumbnet_dsp)]
-use super::dsp::{four_by_2x2, high_product, one_by_2x2};
+use super::dsp::{four_by_2x2, one_by_2x2};
+use super::finish::{between, finish, saturate};
 #[cfg(thumbnet_v7m)]
-use super::v7m::{four_by_2x2, high_product, one_by_2x2};
+use super::v7m::{four_by_2x2, one_by_2x2};
 use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 
@@ -32,81 +28,6 @@ struct Plan {
     /// `2·zero_point + 1`.
     twice_zero: i32,
     clamp: [i32; 2],
-}
-
-/// Requantizes accumulators `$a` and `$b` of the channel at `[r7, $at]` and stores them at `[r5]` and `[r6]`; `$clamp` is one
-/// of the macros below, `$slow` and `$done` are labels. Uses r1 to r4; `lr` is `twice_zero`.
-macro_rules! finish {
-    ($clamp:ident, $a:literal, $b:literal, $at:literal, $slow:literal, $done:literal) => {
-        concat!(
-            "ldrd r1, r2, [r7, #", $at, "]\n",
-            "rsb r2, r2, #0\n",
-            "sub r3, r2, #1\n",
-            "cmp r3, #21\n",
-            "bhi ", $slow, "f\n",
-            "lsl r3, lr, r3\n",
-            finish!(@fast $clamp, $a, "r5"),
-            finish!(@fast $clamp, $b, "r6"),
-            $done, ":\n",
-        )
-    };
-    (@fast $clamp:ident, $a:literal, $y:literal) => {
-        concat!(
-            "lsl ", $a, ", ", $a, ", #1\n",
-            high_product!($a),
-            "add ", $a, ", ", $a, ", ", $a, ", asr #31\n",
-            "add ", $a, ", ", $a, ", r3\n",
-            "asr ", $a, ", ", $a, ", r2\n",
-            $clamp!($a),
-            "strb ", $a, ", [", $y, "], #1\n",
-        )
-    };
-    // Any shift; `r2` is how far to the right, negative for the left.
-    (@slow $clamp:ident, $a:literal, $y:literal) => {
-        concat!(
-            "rsbs r3, r2, #0\n",
-            "it gt\n",
-            "lslgt ", $a, ", ", $a, ", r3\n",
-            "lsl ", $a, ", ", $a, ", #1\n",
-            high_product!($a),
-            "cmp r2, #0\n",
-            "itttt gt\n",
-            "addgt ", $a, ", ", $a, ", ", $a, ", asr #31\n",
-            "subgt r3, r2, #1\n",
-            "asrgt ", $a, ", ", $a, ", r3\n",
-            "addgt ", $a, ", ", $a, ", #1\n",
-            "it gt\n",
-            "asrgt ", $a, ", ", $a, ", #1\n",
-            "add ", $a, ", ", $a, ", lr, asr #1\n",
-            $clamp!($a),
-            "strb ", $a, ", [", $y, "], #1\n",
-        )
-    };
-    (@slow_pair $clamp:ident, $a:literal, $b:literal, $slow:literal, $done:literal) => {
-        concat!(
-            $slow, ":\n",
-            finish!(@slow $clamp, $a, "r5"),
-            finish!(@slow $clamp, $b, "r6"),
-            "b ", $done, "b\n",
-        )
-    };
-}
-
-/// All of int8.
-macro_rules! saturate {
-    ($a:literal) => {
-        concat!("ssat ", $a, ", #8, ", $a, "\n")
-    };
-}
-
-/// Between r0 and r12.
-macro_rules! between {
-    ($a:literal) => {
-        concat!(
-            "cmp ", $a, ", r12\n", "it gt\n", "movgt ", $a, ", r12\n", "cmp ", $a, ", r0\n", "it lt\n", "movlt ", $a,
-            ", r0\n",
-        )
-    };
 }
 
 /// The whole loop over pairs of channels.

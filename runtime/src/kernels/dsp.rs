@@ -171,14 +171,7 @@ macro_rules! one_by_2x2 {
     };
 }
 
-/// `round($a · r1 / 2^32)`, half up.
-macro_rules! high_product {
-    ($a:literal) => {
-        concat!("smmulr ", $a, ", ", $a, ", r1\n")
-    };
-}
-
-pub(super) use {four_by_2x2, high_product, one_by_2x2};
+pub(super) use {four_by_2x2, one_by_2x2};
 
 /// `[w0·x0, w0·x1, w1·x0, w1·x1]` over as many values as `w0`, a multiple of 4, has; the columns are arranged and start at a
 /// multiple of 4 bytes.

@@ -9,8 +9,8 @@
 //! # One switch
 //!
 //! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. `build.rs` names
-//! the [`FAMILY`]: assembly for cores with the DSP extension (`dsp`), some for those without (`v7m`), plain loops for the rest,
-//! which become Helium on cores that have it. The bits are the same.
+//! the [`FAMILY`]: assembly for cores with the DSP extension (`dsp`), some for those without (`v7m`) and for
+//! those with Helium (`helium`), plain loops for the rest. The bits are the same.
 
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
 use crate::format::BinaryFunction;
@@ -19,6 +19,8 @@ pub mod activation;
 pub mod arg_max;
 pub mod concat;
 pub mod conv2d;
+#[cfg(thumbnet_helium)]
+mod conv_helium;
 #[cfg(thumbnet_asm)]
 mod conv_pairs;
 pub mod depthwise;
@@ -32,6 +34,8 @@ mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 pub mod eltwise;
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
+mod finish;
 pub mod fully_connected;
 pub mod lstm;
 pub mod mat_mul;
@@ -57,6 +61,8 @@ pub const FAMILY: &str = if cfg!(thumbnet_dsp) {
     "dsp"
 } else if cfg!(thumbnet_v7m) {
     "v7m"
+} else if cfg!(thumbnet_helium) {
+    "helium"
 } else {
     "portable"
 };
