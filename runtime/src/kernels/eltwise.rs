@@ -3,7 +3,7 @@
 //! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
 //! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
 
-use super::{Add, Binary, Broadcast, Mul};
+use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
 use crate::fixed::{requantize, requantize_double};
 use crate::format::BinaryFunction;
 
@@ -19,14 +19,78 @@ pub enum Operand {
 
 /// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    broadcast(shapes, a, b, y, |a, b| add_one(p, a, b));
+    match Sum::new(p) {
+        Some(sum) => broadcast(shapes, a, b, y, |a, b| sum.of(a, b)),
+        None => broadcast(shapes, a, b, y, |a, b| add_one(p, a, b)),
+    }
 }
 
 /// The same where the output lies over one operand of its own shape.
 pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    match over {
-        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
-        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| add_one(p, a, y)),
+    match (Sum::new(p), over) {
+        (Some(sum), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| sum.of(y, b)),
+        (Some(sum), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| sum.of(a, y)),
+        (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
+        (None, Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| add_one(p, a, y)),
+    }
+}
+
+/// A sum whose factors are below 1, as those of every exporter are: no intermediate leaves 30 bits, so that each
+/// requantization is one multiplication and one shift.
+#[derive(Clone, Copy)]
+struct Sum {
+    zero_points: [i32; 2],
+    left_shift: u32,
+    inputs: [Factor; 2],
+    output: Factor,
+    zero_point: i32,
+    clamp: Clamp,
+}
+
+impl Sum {
+    #[inline(always)]
+    fn new(p: &Add) -> Option<Self> {
+        let [a, b] = p.inputs;
+        let (inputs, output) = ([Factor::new(a)?, Factor::new(b)?], Factor::new(p.output)?);
+        let (zero_points, zero_point) = (p.input_zero_points, p.output_zero_point);
+        // Twice the value, as the multiplication wants it: 2^8 · 2^21.
+        let left_shift = p.left_shift.checked_add(1).filter(|&shift| shift <= 21)?;
+        Some(Self { zero_points, left_shift, inputs, output, zero_point, clamp: p.clamp })
+    }
+
+    #[inline(always)]
+    fn of(&self, a: i8, b: i8) -> i8 {
+        let twice = |q: i8, zero: i32| i32::from(q).wrapping_sub(zero).wrapping_shl(self.left_shift);
+        let a = self.inputs[0].of_half(twice(a, self.zero_points[0]));
+        let b = self.inputs[1].of_half(twice(b, self.zero_points[1]));
+        let scaled = self.output.of_half(a.wrapping_add(b).wrapping_shl(1));
+        self.clamp.apply(scaled.wrapping_add(self.zero_point))
+    }
+}
+
+/// A factor below 1, rounded twice; [`requantize_double`] without its left shift.
+#[derive(Clone, Copy)]
+struct Factor {
+    multiplier: i32,
+    /// All ones where there is a second rounding, half away from zero.
+    is_rounded: i32,
+    half: i32,
+    right: u32,
+}
+
+impl Factor {
+    #[inline(always)]
+    fn new(Scale { multiplier, shift }: Scale) -> Option<Self> {
+        let right = u32::try_from(shift.wrapping_neg()).ok().filter(|&right| right <= 30)?;
+        let (is_rounded, half) = if right == 0 { (0, 0) } else { (-1, 1 << right.wrapping_sub(1)) };
+        Some(Self { multiplier, is_rounded, half, right })
+    }
+
+    /// Of `twice / 2`, which is below 2^30.
+    #[inline(always)]
+    fn of_half(&self, twice: i32) -> i32 {
+        let high = (i64::from(twice).wrapping_mul(i64::from(self.multiplier)).wrapping_add(1 << 31) >> 32) as i32;
+        (high.wrapping_add(high >> 31 & self.is_rounded).wrapping_add(self.half)) >> (self.right & 31)
     }
 }
 
@@ -43,7 +107,7 @@ pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y:
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn add_one(p: &Add, a: i8, b: i8) -> i8 {
     let [a, b] = aligned(p, a, b);
     finish(p, a.wrapping_add(b))
