@@ -31,6 +31,11 @@ pub fn requantize(x: i32, multiplier: i32, shift: i32, rounding: Rounding) -> i3
 pub fn requantize_single(x: i32, multiplier: i32, shift: i32) -> i32 {
     let n = (31 - shift).clamp(1, 62) as u32;
     let product = i64::from(x).wrapping_mul(i64::from(multiplier));
+    if n > 32 {
+        // Half lies in the upper word, which is below 2^30, and the lower one is cut off whatever it is.
+        let high = (product >> 32) as i32;
+        return high.wrapping_add(1 << (n - 33)) >> (n - 32);
+    }
     (product.wrapping_add(1i64 << (n - 1)) >> n) as i32
 }
 
