@@ -11,7 +11,7 @@
 
 use super::Lstm;
 use super::dot::dot_4;
-use crate::fixed::{requantize_double, rounding_shift_right};
+use crate::fixed::{requantize_accumulator, rounding_shift_right};
 use crate::fixed16::{saturate, sigmoid, tanh};
 
 /// Bytes of scratch: the cell state, where no run leaves one to the next.
@@ -67,8 +67,8 @@ fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
         let mut gates = [0i16; 4];
         for (k, gate) in gates.iter_mut().enumerate() {
             let (s, r) = (p.input_scales[k], p.recurrent_scales[k]);
-            let input = requantize_double(biases[k].wrapping_add(inputs[k]), s.multiplier, s.shift);
-            let recurrent = requantize_double(recurrents[k], r.multiplier, r.shift);
+            let input = requantize_accumulator(biases[k].wrapping_add(inputs[k]), s.multiplier, s.shift);
+            let recurrent = requantize_accumulator(recurrents[k], r.multiplier, r.shift);
             *gate = saturate(i32::from(saturate(input)).saturating_add(recurrent));
         }
         let [i, f, g, o] = gates;
@@ -77,7 +77,7 @@ fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
         let new = rounding_shift_right(i * g, 30u32.saturating_sub(p.cell_fraction));
         *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
         let out = o * i32::from(tanh(*c, 15u32.saturating_sub(p.cell_fraction)));
-        let out = requantize_double(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
+        let out = requantize_accumulator(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;
     }
 }

@@ -63,6 +63,8 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         recurrent_weights: weights(c, operator, RECURRENT_WEIGHTS, cells, cells)?,
         biases: biases(c, operator, cells)?,
     };
+    fits(c, operator, INPUT_WEIGHTS, &params.input_scales, true)?;
+    fits(c, operator, RECURRENT_WEIGHTS, &params.recurrent_scales, false)?;
     let states = states(c, operator)?;
     let input = c.value(x)?;
     let input = if states.is_empty() { input } else { c.out_of_state(input)? };
@@ -116,6 +118,22 @@ fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, first: usize, cells:
     let row = |cell: usize| gates.into_iter().flat_map(move |gate| gate[cell * len..(cell + 1) * len].iter().copied());
     let interleaved: Vec<i8> = (0..cells).flat_map(row).collect();
     Ok(c.push_data(&interleaved))
+}
+
+/// No accumulator leaves 30 bits behind the shift to the left of its scale, as the kernel counts on.
+fn fits(c: &Conversion<'_>, operator: &Operator<'_>, first: usize, scales: &[Scale; 4], with_bias: bool) -> Result<()> {
+    for (gate, scale) in scales.iter().enumerate() {
+        let weights = c.tensor(operator.input(first + gate)?);
+        let row = weights.shape.last().map_or(0, |&len| i64::from(len)) * 128 * 255;
+        let bias = if with_bias { c.tensor(operator.input(BIASES + gate)?).integers()? } else { Vec::new() };
+        let most = row + bias.into_iter().map(i64::abs).max().unwrap_or(0);
+        ensure!(
+            most << scale.shift.max(0) < 1 << 30,
+            "gate {gate} can reach {most} with \"{}\", expected less than 2^30: its scales do not fit its weights",
+            weights.name
+        );
+    }
+    Ok(())
 }
 
 fn biases(c: &mut Conversion<'_>, operator: &Operator<'_>, cells: usize) -> Result<u32> {
