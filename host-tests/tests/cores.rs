@@ -93,11 +93,13 @@ fn conv(
 #[test]
 fn convolutions_are_the_same_on_every_core() {
     let mut rng = StdRng::seed_from_u64(7);
-    for number in 0..120 {
+    for number in 0..160 {
         let program = chain(&mut rng);
         let inputs = random_inputs(&program, 2);
         let model = compile(&program, &inputs).unwrap_or_else(|error| panic!("chain {number}: {error:#}")).bytes;
-        let target = [Target::M4, Target::M7, Target::M4, Target::M33, Target::M4, Target::M3][number % 6];
+        let target =
+            [Target::M4, Target::M55, Target::M7, Target::M3, Target::M4, Target::M55, Target::M33, Target::M0]
+                [number % 8];
         let (expected, _) = run(&model, &inputs.concat(), Target::Host).unwrap();
         let found = run(&model, &inputs.concat(), target);
         let (found, _) = found.unwrap_or_else(|error| panic!("chain {number} on {target}: {error:#}\n{program:?}"));

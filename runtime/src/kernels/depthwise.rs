@@ -39,7 +39,7 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
     }
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
     let Some(sums) = sums.get_mut(..p.output[3]) else { return };
-    #[cfg(thumbnet_dsp)]
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
     if super::depthwise_blocks::fits(p) {
         super::depthwise_blocks::depthwise(p, io, sums);
         return;

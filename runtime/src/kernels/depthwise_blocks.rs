@@ -1,12 +1,45 @@
-//! Depthwise convolution with one filter per channel: four channels at a time over the whole window.
+//! Depthwise convolution with one filter per channel: a block of channels at a time over the whole window.
 
-use super::dsp::{Grid, finish, windows};
+#[cfg(thumbnet_helium)]
+use super::depthwise_helium::{LANES, pixel, takes};
+#[cfg(thumbnet_dsp)]
+use super::dsp::{LANES, pixel, takes};
 use super::{Conv2d, Stream};
 use crate::fixed::Rounding;
 
+/// How the taps of a window lie: distances in elements.
+pub(super) struct Grid {
+    /// From tap to tap, in the values and in the weights.
+    pub step: [usize; 2],
+    /// From row to row, in the values and in the weights.
+    pub row: [usize; 2],
+    /// Taps across and rows.
+    pub taps: [usize; 2],
+}
+
+impl Grid {
+    /// Elements from the first tap to the end of the `lanes` of the last one.
+    pub const fn reach(&self, of: usize, lanes: usize) -> usize {
+        let [across, rows] = self.taps;
+        let (step, row) = (self.step[of & 1], self.row[of & 1]);
+        rows.saturating_sub(1)
+            .saturating_mul(row)
+            .saturating_add(across.saturating_sub(1).saturating_mul(step))
+            .saturating_add(lanes)
+    }
+
+    /// From behind the last tap of a row to the next row, in the values and in the weights.
+    pub fn skip(&self) -> [usize; 2] {
+        [0, 1].map(|of: usize| self.row[of & 1].wrapping_sub(self.taps[0].wrapping_mul(self.step[of & 1])))
+    }
+}
+
 /// Whether it can be computed in blocks.
 pub(super) fn fits(p: &Conv2d<'_>) -> bool {
-    p.input[3] == p.output[3] && p.input[3].is_multiple_of(4) && p.rounding == Rounding::Double
+    p.input[3] == p.output[3]
+        && p.input[3].is_multiple_of(LANES)
+        && p.rounding == Rounding::Double
+        && p.channels.iter().all(takes)
 }
 
 /// Convolves pixel by pixel; `sums` has a place for every channel.
@@ -16,17 +49,16 @@ pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     let taps_across = p.window.size[1];
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         let (rows, columns) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-        let pixel = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
+        let first = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
         let tap = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap);
         let grid = Grid {
             step: [dilation_x.wrapping_mul(channels), channels],
             row: [dilation_y.wrapping_mul(width).wrapping_mul(channels), taps_across.wrapping_mul(channels)],
             taps: [columns.count, rows.count],
         };
-        let x = io.x().get(pixel.wrapping_mul(channels)..).unwrap_or(&[]);
         let w = p.weights.get(tap.wrapping_mul(channels)..).unwrap_or(&[]);
-        windows(x, w, &grid, p.input_zero_point, sums);
-        let Some(y) = io.outputs(index.wrapping_mul(channels), channels) else { return };
-        finish(sums, p.channels, p.output_zero_point, p.clamp, y);
+        let from = first.wrapping_mul(channels);
+        let Some((x, y)) = io.both(from, index.wrapping_mul(channels), channels) else { return };
+        pixel(p, x, w, &grid, sums, y);
     }
 }

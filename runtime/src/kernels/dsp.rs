@@ -9,7 +9,8 @@
 
 use core::arch::asm;
 
-use super::{Channel, Clamp};
+use super::depthwise_blocks::Grid;
+use super::{Channel, Clamp, Conv2d};
 
 /// Brings a column of 16-bit values into the order that [`dot_2x2`] reads: fours become `0 2 1 3`, a rest stays.
 pub(super) fn arrange(column: &mut [i16]) {
@@ -280,26 +281,18 @@ pub(super) fn dot_4(weights: &[i8], row: usize, x: &[i8], zero_point: i32) -> [i
     [a, b, c, d]
 }
 
-/// How the taps of a window lie: distances in elements.
-pub(super) struct Grid {
-    /// From tap to tap, in the values and in the weights.
-    pub step: [usize; 2],
-    /// From row to row, in the values and in the weights.
-    pub row: [usize; 2],
-    /// Taps across and rows.
-    pub taps: [usize; 2],
+/// Channels of a depthwise convolution that are computed at the same time.
+pub(super) const LANES: usize = 4;
+
+/// Any shift.
+pub(super) const fn takes(_: &Channel) -> bool {
+    true
 }
 
-impl Grid {
-    /// Elements from the first tap to the end of the last one's four.
-    const fn reach(&self, of: usize) -> usize {
-        let [across, rows] = self.taps;
-        let (step, row) = (self.step[of & 1], self.row[of & 1]);
-        rows.saturating_sub(1)
-            .saturating_mul(row)
-            .saturating_add(across.saturating_sub(1).saturating_mul(step))
-            .saturating_add(4)
-    }
+/// `y[c]` of a depthwise convolution for as many channels, in fours, as it has; `x` and `w` start at the first tap.
+pub(super) fn pixel(p: &Conv2d<'_>, x: &[i8], w: &[i8], grid: &Grid, sums: &mut [i32], y: &mut [i8]) {
+    windows(x, w, grid, p.input_zero_point, sums);
+    finish(sums, p.channels, p.output_zero_point, p.clamp, y);
 }
 
 /// What the assembly of [`windows`] keeps in memory.
@@ -318,17 +311,17 @@ struct Plan {
 
 /// `sums[c] = Σ (x[c] − zero_point) · w[c]` over a window, for as many channels, in fours, as `sums` has.
 #[allow(unsafe_code, reason = "SMLABB and SXTB16 have no stable intrinsics")]
-pub(super) fn windows(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32, sums: &mut [i32]) {
+fn windows(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32, sums: &mut [i32]) {
     let [across, rows] = grid.taps;
     let blocks = sums.len() / 4;
     let last = blocks.saturating_sub(1).saturating_mul(4);
-    let fits = |slice: &[i8], of: usize| slice.len() >= grid.reach(of).saturating_add(last);
+    let fits = |slice: &[i8], of: usize| slice.len() >= grid.reach(of, LANES).saturating_add(last);
     if across == 0 || rows == 0 || blocks == 0 || !fits(x, 0) || !fits(w, 1) {
         sums.fill(0);
         return;
     }
     let zero_points = (zero_point as u32 & 0xffff) * 0x1_0001;
-    let skip = [0, 1].map(|of: usize| grid.row[of & 1].wrapping_sub(across.wrapping_mul(grid.step[of & 1])));
+    let skip = grid.skip();
     let (x, w, sums) = (x.as_ptr(), w.as_ptr(), sums.as_mut_ptr());
     let mut plan = Plan { skip, across, rows, x, w, sums, blocks, rows_left: 0 };
     // SAFETY: the last tap of the last block ends at `reach + last`, which both lengths allow; pointers beyond are made but
@@ -396,7 +389,7 @@ pub(super) fn windows(x: &[i8], w: &[i8], grid: &Grid, zero_point: i32, sums: &m
 /// `y[c] = clamp(zero_point + requantize(bias[c] + sums[c]))`, rounded twice: one output in 24 instructions.
 #[allow(unsafe_code, reason = "SMMULR has no stable intrinsic, and the loop needs every register")]
 #[inline(always)]
-pub(super) fn finish(sums: &[i32], channels: &[Channel], zero_point: i32, clamp: Clamp, y: &mut [i8]) {
+fn finish(sums: &[i32], channels: &[Channel], zero_point: i32, clamp: Clamp, y: &mut [i8]) {
     let count = sums.len().min(channels.len()).min(y.len());
     if count == 0 {
         return;

@@ -24,8 +24,10 @@ mod conv_helium;
 #[cfg(thumbnet_asm)]
 mod conv_pairs;
 pub mod depthwise;
-#[cfg(thumbnet_dsp)]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 mod depthwise_blocks;
+#[cfg(thumbnet_helium)]
+mod depthwise_helium;
 #[cfg(thumbnet_dsp)]
 mod depthwise_rows;
 mod dot;

@@ -42,6 +42,20 @@ impl<'a> Stream<'a> {
         self.memory.get_mut(..self.outputs).unwrap_or(&mut [])
     }
 
+    /// The input from element `from` on, and `len` outputs from `start` on; `None` where they share memory, which the distance
+    /// between input and output rules out for the rows of one output row.
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    #[inline(always)]
+    pub(super) fn both(&mut self, from: usize, start: usize, len: usize) -> Option<(&[i8], &mut [i8])> {
+        let end = start.checked_add(len).filter(|&end| end <= self.outputs)?;
+        let (written, behind) = self.memory.split_at_mut_checked(end)?;
+        let x = match self.apart {
+            Some(x) => x.get(from..)?,
+            None => behind.get(self.input.checked_add(from)?.checked_sub(end)?..)?,
+        };
+        Some((x, written.get_mut(start..)?))
+    }
+
     /// `len` outputs from `start` on.
     #[inline(always)]
     pub(super) fn outputs(&mut self, start: usize, len: usize) -> Option<&mut [i8]> {
