@@ -57,8 +57,9 @@ pub(super) fn weights(
             Some(value) => {
                 (0..per_channel).for_each(|k| weights[index(channel, k)] = 0);
                 c.summary.constant_channels += 1;
-                // A factor of 1, so that the bias is the output.
-                Channel { bias: i32::from(value) - layer.output.zero_point, multiplier: 1 << 30, shift: 1 }
+                // A factor of 2^-6, exact here, so that the bias is the output: a shift to the right, as the fast kernels
+                // want it.
+                Channel { bias: (i32::from(value) - layer.output.zero_point) << 6, multiplier: 1 << 30, shift: -5 }
             }
             None => {
                 bound.check(factor.shift).with_context(|| format!("output channel {channel}"))?;
