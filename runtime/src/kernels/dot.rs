@@ -51,6 +51,16 @@ pub(super) fn spread(column: &mut [i16], zero_point: i16) {
     arrange(column);
 }
 
+/// The larger of each two, in the second.
+#[inline(always)]
+pub(super) fn max_into(x: &[i8], max: &mut [i8]) {
+    #[cfg(thumbnet_dsp)]
+    let done = super::dsp::max_into(x, max);
+    #[cfg(not(thumbnet_dsp))]
+    let done = 0;
+    max.iter_mut().zip(x).skip(done).for_each(|(max, &x)| *max = x.max(*max));
+}
+
 /// Copies as many bytes as `to` has, few as a rule.
 #[inline(always)]
 pub(super) fn copy(from: &[i8], to: &mut [i8]) {

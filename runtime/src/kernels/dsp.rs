@@ -132,6 +132,37 @@ pub(super) fn copy(from: &[i8], to: &mut [i8]) {
     }
 }
 
+/// The larger of each two, in the second, in fours; tells how many.
+#[allow(unsafe_code, reason = "SSUB8 and SEL have no stable intrinsics")]
+#[inline(always)]
+pub(super) fn max_into(x: &[i8], max: &mut [i8]) -> usize {
+    let fours = x.len().min(max.len()) / 4;
+    if fours == 0 {
+        return 0;
+    }
+    // SAFETY: `fours` words are read from both slices and written to the second, which have as many bytes. LDR and STR take
+    // any address.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {a}, [{x}], #4",
+            "ldr {b}, [{max}]",
+            "ssub8 {c}, {a}, {b}",
+            "sel {a}, {a}, {b}",
+            "str {a}, [{max}], #4",
+            "subs {fours}, #1",
+            "bne 2b",
+            x = inout(reg) x.as_ptr() => _,
+            max = inout(reg) max.as_mut_ptr() => _,
+            fours = inout(reg) fours => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+        );
+    }
+    fours * 4
+}
+
 /// One round of [`dot_2x2`]: four weights of two rows, four values of two columns, sixteen products.
 macro_rules! four_by_2x2 {
     () => {
