@@ -45,20 +45,23 @@ pub(super) fn fits(p: &Conv2d<'_>) -> bool {
 /// Convolves pixel by pixel; `sums` has a place for every channel.
 pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     let [_, height, width, channels] = p.input;
+    let [batches, out_height, out_width, _] = p.output;
     let [dilation_y, dilation_x] = p.window.dilation;
     let taps_across = p.window.size[1];
-    for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
-        let (rows, columns) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-        let first = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width).wrapping_add(columns.place);
-        let tap = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap);
-        let grid = Grid {
-            step: [dilation_x.wrapping_mul(channels), channels],
-            row: [dilation_y.wrapping_mul(width).wrapping_mul(channels), taps_across.wrapping_mul(channels)],
-            taps: [columns.count, rows.count],
-        };
-        let w = p.weights.get(tap.wrapping_mul(channels)..).unwrap_or(&[]);
-        let from = first.wrapping_mul(channels);
-        let Some((x, y)) = io.both(from, index.wrapping_mul(channels), channels) else { return };
-        pixel(p, x, w, &grid, sums, y);
+    let step = [dilation_x.wrapping_mul(channels), channels];
+    let row = [dilation_y.wrapping_mul(width).wrapping_mul(channels), taps_across.wrapping_mul(channels)];
+    let mut start = 0usize;
+    for (n, oy) in (0..batches).flat_map(|n| (0..out_height).map(move |oy| (n, oy))) {
+        let rows = p.window.inside(0, oy, height);
+        let first = n.wrapping_mul(height).wrapping_add(rows.place).wrapping_mul(width);
+        for ox in 0..out_width {
+            let columns = p.window.inside(1, ox, width);
+            let tap = rows.tap.wrapping_mul(taps_across).wrapping_add(columns.tap);
+            let w = p.weights.get(tap.wrapping_mul(channels)..).unwrap_or(&[]);
+            let from = first.wrapping_add(columns.place).wrapping_mul(channels);
+            let Some((x, y)) = io.both(from, start, channels) else { return };
+            pixel(p, x, w, &Grid { step, row, taps: [columns.count, rows.count] }, sums, y);
+            start = start.wrapping_add(channels);
+        }
     }
 }
