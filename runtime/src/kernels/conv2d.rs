@@ -70,7 +70,23 @@ fn gather(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 
 /// The same where no tap lies in the padding and rows are whole fours that follow one another: most windows.
 #[inline(never)]
-fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &mut [i16]) -> bool {
+fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) -> bool {
+    let [_, _, width, channels] = p.input;
+    let row_len = p.window.size[1].wrapping_mul(channels);
+    let Some(mut start) = corner(p, pixel).filter(|_| row_len.is_multiple_of(4)) else { return false };
+    let mut to = column;
+    for _ in 0..p.window.size[0] {
+        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
+        widen_arranged(x.get(start..).unwrap_or(&[]), row, p.input_zero_point as i16);
+        start = start.wrapping_add(width.wrapping_mul(channels));
+        to = rest;
+    }
+    true
+}
+
+/// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
+#[inline(always)]
+fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
     let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.
@@ -79,21 +95,9 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], column: &
         && left < width
         && height.wrapping_sub(top) >= rows
         && width.wrapping_sub(left) >= taps
-        && p.window.dilation == [1, 1]
-        && taps.wrapping_mul(channels).is_multiple_of(4);
-    if !is_inside {
-        return false;
-    }
-    let first = batch.wrapping_mul(height).wrapping_add(top).wrapping_mul(width).wrapping_add(left);
-    let (row_len, pitch) = (taps.wrapping_mul(channels), width.wrapping_mul(channels));
-    let (mut start, mut to) = (first.wrapping_mul(channels), column);
-    for _ in 0..rows {
-        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
-        widen_arranged(x.get(start..).unwrap_or(&[]), row, p.input_zero_point as i16);
-        start = start.wrapping_add(pitch);
-        to = rest;
-    }
-    true
+        && p.window.dilation == [1, 1];
+    let row = batch.wrapping_mul(height).wrapping_add(top);
+    is_inside.then(|| row.wrapping_mul(width).wrapping_add(left).wrapping_mul(channels))
 }
 
 /// The same of any window: bytes first, into the upper half of the column; then they spread over all of it.
@@ -107,7 +111,25 @@ fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 
 /// Copies the window of one output pixel as it is, with the zero point for padding.
 #[inline(always)]
-pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
+pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
+    let Some(mut start) = corner(p, pixel) else {
+        gather_padded(p, x, pixel, bytes);
+        return;
+    };
+    let [_, _, width, channels] = p.input;
+    let row_len = p.window.size[1].wrapping_mul(channels);
+    let mut to = bytes;
+    for _ in 0..p.window.size[0] {
+        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
+        copy(x.get(start..).unwrap_or(&[]), row);
+        start = start.wrapping_add(width.wrapping_mul(channels));
+        to = rest;
+    }
+}
+
+/// The same of any window.
+#[inline(never)]
+fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
     let [_, height, width, channels] = p.input;
     let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
     let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
