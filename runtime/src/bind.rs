@@ -5,11 +5,12 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, ReduceFunction, Step, SvdfParams, Tensor,
+    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, RecurrentParams, ReduceFunction, Step, SvdfParams,
+    Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Reduce, Resize, Softmax, Svdf,
-    View, Window, conv2d, depthwise, fully_connected, lstm,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize, Softmax,
+    Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent,
 };
 
 /// A step bound to its weights and shapes.
@@ -31,6 +32,8 @@ pub(crate) enum Call<'m> {
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
     LstmFrom(Lstm<'m>),
+    Recurrent(Recurrent<'m>),
+    RecurrentFrom(Recurrent<'m>),
     Binary(Binary, Broadcast),
     View(View),
     Take { len: usize, inner: usize, indices: &'m [i32] },
@@ -138,6 +141,8 @@ impl<'m> Call<'m> {
             Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
             Op::Lstm(p) if step.inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
+            Op::Recurrent(p) if step.inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
+            Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
             Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
             Op::Gather(p) => {
                 let axis = p.axis as usize;
@@ -157,7 +162,7 @@ impl<'m> Call<'m> {
     /// Whether the kernel changes states.
     #[inline(always)]
     pub const fn has_states(&self) -> bool {
-        matches!(self, Self::LstmFrom(_) | Self::Svdf(_))
+        matches!(self, Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::Svdf(_))
     }
 
     /// Bytes of scratch that the kernel needs, on every core the same.
@@ -168,6 +173,8 @@ impl<'m> Call<'m> {
             Self::Depthwise(p) => depthwise::scratch_len(p),
             Self::FullyConnected(p) => fully_connected::scratch_len(p),
             Self::Lstm(p) => lstm::scratch_len(p),
+            Self::Recurrent(p) => recurrent::scratch_len(p, false),
+            Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
             _ => 0,
         }
     }
@@ -238,6 +245,30 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         input_weights: weights(data, p.input_weights, inputs.checked_mul(gates))?,
         recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
         biases: numbers(data, p.biases, gates)?,
+    })
+}
+
+fn recurrent_layer<'m>(
+    data: &'m [u8],
+    p: &RecurrentParams,
+    a: &Tensor,
+    y: &Tensor,
+) -> Result<Recurrent<'m>, StepProblem> {
+    let [_, time, inputs] = a.shape() else { return Err(StepProblem::Shape) };
+    let (inputs, cells) = (*inputs as usize, last_dim(y));
+    let rows = cells.checked_mul(p.cell.gates()).ok_or(StepProblem::Shape)?;
+    Ok(Recurrent {
+        cell: p.cell,
+        reverse: p.reverse != 0,
+        last_only: y.rank == 2,
+        time: *time as usize,
+        inputs,
+        cells,
+        memory_fraction: p.memory_fraction,
+        input_weights: weights(data, p.input_weights, inputs.checked_mul(rows))?,
+        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(rows))?,
+        input_channels: numbers(data, p.input_channels, rows)?,
+        recurrent_channels: numbers(data, p.recurrent_channels, rows)?,
     })
 }
 

@@ -3,7 +3,9 @@
 use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
-use crate::format::{BinaryFunction, Border, DType, MAX_RANK, Op, Place, ReduceFunction, Step, Tensor};
+use crate::format::{
+    BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, Step, Tensor,
+};
 use crate::kernels::{Channel, Conv2d, MatMul, Scale, View, Window};
 use crate::model::Model;
 use crate::plan::{lead, may_overwrite};
@@ -154,15 +156,19 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
+    let (svdf, cells);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
-        Op::Lstm(_) if step.inputs.len() == 1 => return Ok(()),
-        Op::Lstm(_) => {
+        Op::Lstm(_) | Op::Recurrent(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Lstm(_) | Op::Recurrent(_) => {
             let states = x.dims.first().and_then(|&batch| hidden.checked_mul(batch as usize));
-            &[(DType::I8, states), (DType::I16, states)]
+            cells = [(DType::I8, states), (DType::I16, states)];
+            let has_memory = !matches!(step.op, Op::Recurrent(RecurrentParams { cell: Cell::Elman, .. }));
+            if has_memory { &cells } else { cells.get(..1).unwrap_or(&cells) }
         }
         Op::Svdf(p) => {
             let filters = hidden.checked_mul(p.rank as usize).and_then(|n| n.checked_mul(p.memory as usize));
-            &[(DType::I16, rows.zip(filters).and_then(|(rows, filters)| rows.checked_mul(filters)))]
+            svdf = [(DType::I16, rows.zip(filters).and_then(|(rows, filters)| rows.checked_mul(filters)))];
+            &svdf
         }
         _ => return Ok(()),
     };
@@ -297,6 +303,18 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check((-128..=128).contains(&p.hidden_offset), StepProblem::Params)?;
             bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
         }
+        (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound)) => {
+            let (is_whole, is_last) =
+                (y.rank == 3 && y.dims[..2] == a.dims[..2], y.rank == 2 && y.dims[0] == a.dims[0]);
+            check(is_whole || is_last, StepProblem::Shape)?;
+            check(bound.cells > 0 && bound.inputs > 0 && bound.time > 0, StepProblem::Shape)?;
+            check((9..=15).contains(&p.memory_fraction) && p.reverse <= 1, StepProblem::Params)?;
+            // What comes next is not there yet.
+            check(p.reverse == 0 || step.inputs.len() == 1, StepProblem::Params)?;
+            check(y.scale == 1.0 / 128.0 && y.zero_point == 0, StepProblem::Quantization)?;
+            channel_scales(bound.input_channels)?;
+            channel_scales(bound.recurrent_channels)
+        }
         (Op::Svdf(p), Call::Svdf(bound)) => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
             let rows = elements(a)?.checked_div(bound.inputs);
@@ -326,7 +344,7 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
-    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Svdf(_)) { [inputs[0]; 2] } else { inputs };
+    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Svdf(_)) { [inputs[0]; 2] } else { inputs };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),

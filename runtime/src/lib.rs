@@ -45,6 +45,7 @@ mod error;
 pub mod fixed;
 pub mod fixed16;
 pub mod format;
+pub mod gates;
 pub mod kernels;
 #[cfg(feature = "defmt")]
 mod log;

@@ -93,6 +93,11 @@ pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
         Op::FullyConnected(_) => elements(input).saturating_mul(last(output)),
         // Four gates, each of the input and of the hidden state.
         Op::Lstm(_) => elements(output).saturating_mul(4).saturating_mul(last(input).saturating_add(last(output))),
+        Op::Recurrent(p) => {
+            let steps = elements(input).checked_div(last(input)).unwrap_or(0);
+            let per_step = last(output).saturating_mul(p.cell.gates() as u64);
+            steps.saturating_mul(per_step).saturating_mul(last(input).saturating_add(last(output)))
+        }
         _ => 0,
     }
 }

@@ -8,7 +8,7 @@ use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
     activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
-    reduce, resize, softmax, svdf, transpose_conv, view,
+    recurrent, reduce, resize, softmax, svdf, transpose_conv, view,
 };
 use crate::model::Model;
 
@@ -196,7 +196,7 @@ impl<'s> Session<'s> {
         let memory = Memory { data: model.data(), rest, output: span(output) };
         match &call {
             Call::Concat { axis } => concatenate(model, step, *axis, output, &memory, y),
-            call if held > 0 => stateful(call, model, step, memory.read(&a)?, state, y),
+            call if held > 0 => stateful(call, model, step, memory.read(&a)?, state, y, scratch),
             call if call.streams() => stream(call, memory.stream(&a, is_over, y)?, scratch),
             call => run(call, &memory, [&a, &b], y, scratch),
         }
@@ -270,6 +270,7 @@ fn stateful(
     x: &[i8],
     state: &mut [u8],
     y: &mut [u8],
+    scratch: &mut [u8],
 ) -> Option<()> {
     let range = |input: usize| {
         let span = span(&model.tensors().get(*step.inputs.get(input)?)?);
@@ -283,6 +284,15 @@ fn stateful(
         Call::LstmFrom(p) => {
             let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
+        }
+        Call::RecurrentFrom(p) if step.inputs.len() == 2 => {
+            let hidden = i8s(state.get_mut(range(1)?)?);
+            recurrent::recurrent_from(p, x, hidden, &mut [], i8s(y), i8s(scratch));
+        }
+        Call::RecurrentFrom(p) => {
+            let [hidden, memory] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
+            let memory = bytemuck::try_cast_slice_mut(memory).ok()?;
+            recurrent::recurrent_from(p, x, i8s(hidden), memory, i8s(y), i8s(scratch));
         }
         _ => return None,
     }
@@ -309,7 +319,8 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
         Call::Gather { len, inner, .. } => view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y)),
-        Call::Svdf(_) | Call::LstmFrom(_) => return None,
+        Call::Svdf(_) | Call::LstmFrom(_) | Call::RecurrentFrom(_) => return None,
+        Call::Recurrent(p) => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
         Call::Add(p, shapes) if memory.is_output(b) => {

@@ -5,8 +5,8 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Scale, Stream, Window, concat,
-    conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, reference,
+    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Stream,
+    Window, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, recurrent, reference,
 };
 use thumbnet::plan::lead;
 
@@ -43,6 +43,12 @@ fn channels(seed: u32, count: usize) -> Vec<Channel> {
             Channel { bias: word(0) >> 12, multiplier: word(4) & 0x3fff_ffff | 0x4000_0000, shift }
         })
         .collect()
+}
+
+/// Factors that keep gates between saturated and dead.
+fn gate_channels(seed: u32, count: usize) -> Vec<Channel> {
+    let moderate = |c: Channel| Channel { bias: c.bias >> 4, shift: c.shift.rem_euclid(5) - 4, ..c };
+    channels(seed, count).into_iter().map(moderate).collect()
 }
 
 fn clamp() -> impl Strategy<Value = Clamp> {
@@ -198,6 +204,39 @@ proptest! {
         let len = batch * time * cells;
         let expected = run(len, 0, |y, _| reference::lstm(&p, &x, y));
         prop_assert_eq!(run(len, lstm::scratch_len(&p), |y, scratch| lstm::lstm(&p, &x, y, scratch)), expected);
+    }
+
+    #[test]
+    fn recurrent_layers_are_their_reference(
+        cell in prop_oneof![Just(Cell::Elman), Just(Cell::Lstm), Just(Cell::Gru), Just(Cell::GruResetBefore)],
+        (reverse, last_only) in any::<(bool, bool)>(), batch in 1..3usize, time in 1..6usize,
+        inputs in 1..20usize, cells in 1..20usize, memory_fraction in 9..=15u32, seed in any::<u32>(),
+    ) {
+        let rows = cells * cell.gates();
+        let (input_weights, recurrent_weights) = (weights(seed, rows * inputs), weights(seed ^ 1, rows * cells));
+        let (input_channels, recurrent_channels) = (gate_channels(seed ^ 3, rows), gate_channels(seed ^ 4, rows));
+        let p = Recurrent {
+            cell, reverse, last_only, time, inputs, cells, memory_fraction,
+            input_weights: &input_weights, recurrent_weights: &recurrent_weights,
+            input_channels: &input_channels, recurrent_channels: &recurrent_channels,
+        };
+        let x = values(seed ^ 2, batch * time * inputs);
+        let len = batch * cells * if last_only { 1 } else { time };
+        let expected = run(len, 0, |y, _| reference::recurrent(&p, &x, y));
+        let found = run(len, recurrent::scratch_len(&p, false), |y, scratch| recurrent::recurrent(&p, &x, y, scratch));
+        prop_assert_eq!(&found, &expected);
+
+        // Fed frame by frame, with the states carried over, it gives the same bits.
+        if !reverse && !last_only && batch == 1 {
+            let (mut hidden, mut memory) = (vec![0; cells], vec![0; if cell == Cell::Elman { 0 } else { cells }]);
+            let p = Recurrent { time: 1, ..p };
+            let streamed: Vec<i8> = x.chunks(inputs).flat_map(|x| {
+                run(cells, recurrent::scratch_len(&p, true), |y, scratch| {
+                    recurrent::recurrent_from(&p, x, &mut hidden, &mut memory, y, scratch);
+                })
+            }).collect();
+            prop_assert_eq!(streamed, expected);
+        }
     }
 
     #[test]

@@ -270,6 +270,52 @@ record! {
 }
 
 code! {
+    /// What a recurrent layer computes in every step; see [`crate::kernels::recurrent`].
+    pub enum Cell {
+        /// A simple (Elman) layer.
+        Elman = 0,
+        /// Long short-term memory: input, forget, new, output.
+        Lstm = 1,
+        /// Gated recurrent unit, the reset behind the recurrent product: reset, update, new.
+        Gru = 2,
+        /// Gated recurrent unit, the reset in front of the recurrent product.
+        GruResetBefore = 3,
+    }
+}
+
+impl Cell {
+    /// Rows of weights per cell.
+    #[must_use]
+    pub const fn gates(self) -> usize {
+        match self {
+            Self::Elman => 1,
+            Self::Lstm => 4,
+            Self::Gru | Self::GruResetBefore => 3,
+        }
+    }
+}
+
+record! {
+    /// Parameters of a recurrent layer; see [`crate::kernels::Recurrent`].
+    pub struct RecurrentParams {
+        /// What it computes.
+        pub cell: Cell,
+        /// 1 where it starts at the end of the sequence.
+        pub reverse: u32,
+        /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
+        pub memory_fraction: u32,
+        /// Offset of the inputs' weights in the data section.
+        pub input_weights: u32,
+        /// Offset of the hidden state's weights in the data section.
+        pub recurrent_weights: u32,
+        /// Offset of the inputs' [`crate::kernels::Channel`]s in the data section, a multiple of 4.
+        pub input_channels: u32,
+        /// Offset of the hidden state's [`crate::kernels::Channel`]s in the data section, a multiple of 4.
+        pub recurrent_channels: u32,
+    }
+}
+
+code! {
     /// Functions of two elements, with broadcasting; factors as in [`AddParams`], `q' = q − zero_point`.
     pub enum BinaryFunction {
         /// `out·(a·a' − b·b')`.
@@ -467,6 +513,9 @@ ops! {
     23 Svdf(SvdfParams) "svdf" 2..=2;
     /// Elements along an axis of the first input by the i32 numbers of the second.
     24 Gather(GatherParams) "gather" 2..=2;
+    /// Recurrent layer over a sequence: of the input alone with empty states, or of the input, hidden state and, but for a
+    /// simple layer, memory, which it changes.
+    25 Recurrent(RecurrentParams) "recurrent" 1..=3;
 }
 
 /// One step of a program.

@@ -44,6 +44,7 @@ pub mod mat_mul;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
+pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod resize;
@@ -56,6 +57,7 @@ mod v7m;
 pub mod view;
 mod window;
 
+pub use crate::format::Cell;
 pub use stream::Stream;
 
 /// Name of the kernels that this build uses; `build.rs` chooses by the target.
@@ -322,6 +324,34 @@ pub struct MatMul {
     pub rounding: Rounding,
     /// Fused activation.
     pub clamp: Clamp,
+}
+
+/// Arguments of [`recurrent::recurrent`]. Weights and channels are `[gate][cell]`, the weights with zero point 0.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Recurrent<'m> {
+    /// What it computes.
+    pub cell: Cell,
+    /// Whether it starts at the end of the sequence; outputs stay where their inputs are.
+    pub reverse: bool,
+    /// Whether only the output of the last step it takes is kept.
+    pub last_only: bool,
+    /// Steps of a sequence.
+    pub time: usize,
+    /// Elements of an input vector.
+    pub inputs: usize,
+    /// Cells, which is also the elements of an output vector.
+    pub cells: usize,
+    /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
+    pub memory_fraction: u32,
+    /// Of the inputs; their zero point is folded into the biases.
+    pub input_weights: &'m [i8],
+    /// Of the hidden state.
+    pub recurrent_weights: &'m [i8],
+    /// Biases at `s_x·s_w`, and factors `s_x·s_w / 2^−12`.
+    pub input_channels: &'m [Channel],
+    /// Biases at `2^−7·s_u`, and factors `2^−7·s_u / 2^−12`.
+    pub recurrent_channels: &'m [Channel],
 }
 
 /// Arguments of [`lstm::lstm`]. Gates are in the order input, forget, cell, output.

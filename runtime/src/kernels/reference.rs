@@ -3,9 +3,12 @@
 //! Nothing here is fast and nothing ever will be. A kernel is right when it gives these bits; the tests compare them over
 //! generated shapes. Slices must have the lengths of their shapes, otherwise these panic: they are for tests.
 
-use super::{Add, Broadcast, Channel, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Scale, Window, eltwise};
+use super::{
+    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Recurrent, Scale, Window, eltwise,
+};
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
+use crate::gates;
 
 /// Row-major index of `at` in `shape`.
 fn index<const N: usize>(shape: [usize; N], at: [usize; N]) -> usize {
@@ -186,6 +189,64 @@ pub fn lstm(p: &Lstm<'_>, x: &[i8], y: &mut [i8]) {
                 y[j] = out.clamp(-128, 127) as i8;
             }
             hidden[..p.cells].copy_from_slice(y);
+        }
+    }
+}
+
+/// See [`super::recurrent`].
+pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8]) {
+    let sat16 = |x: i64| x.clamp(i16::MIN.into(), i16::MAX.into());
+    let rounded = |x: i64, shift: u32| (x + (1 << shift >> 1)) >> shift;
+    let gate = |x: i64| i64::from(gates::sigmoid(sat16(x) as i16));
+    let squash = |x: i64| i64::from(gates::tanh(sat16(x) as i16));
+    let steps = if p.last_only { 1 } else { p.time };
+    for (x, y) in x.chunks(p.time * p.inputs).zip(y.chunks_mut(steps * p.cells)) {
+        let (mut hidden, mut memory) = ([0i8; MAX_CELLS], [0i64; MAX_CELLS]);
+        for step in 0..p.time {
+            let at = if p.reverse { p.time - 1 - step } else { step };
+            let x = &x[at * p.inputs..][..p.inputs];
+            let row = |weights: &[i8], channels: &[Channel], x: &[i8], row: usize| {
+                let weights = &weights[row * x.len()..][..x.len()];
+                let products: i32 = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                let Channel { bias, multiplier, shift } = channels[row];
+                sat16(requantize(bias + products, multiplier, shift, Rounding::Double).into())
+            };
+            let before = hidden;
+            let input = |k: usize, j: usize| row(p.input_weights, p.input_channels, x, k * p.cells + j);
+            let own = |h: &[i8], k: usize, j: usize| {
+                row(p.recurrent_weights, p.recurrent_channels, &h[..p.cells], k * p.cells + j)
+            };
+            let both = |k: usize, j: usize| input(k, j) + own(&before, k, j);
+            let mut reset = [0i8; MAX_CELLS];
+            for j in (0..p.cells).filter(|_| p.cell == Cell::GruResetBefore) {
+                reset[j] = rounded(gate(both(0, j)) * i64::from(before[j]), 15) as i8;
+            }
+            for j in 0..p.cells {
+                let h = match p.cell {
+                    Cell::Elman => squash(both(0, j)),
+                    Cell::Lstm => {
+                        let kept = rounded(gate(both(1, j)) * memory[j], 15);
+                        let new = rounded(gate(both(0, j)) * squash(both(2, j)), 30 - p.memory_fraction);
+                        memory[j] = sat16(kept + new);
+                        let wide = memory[j] << (15 - p.memory_fraction);
+                        rounded(gate(both(3, j)) * squash(rounded(wide, 3)), 15)
+                    }
+                    Cell::Gru | Cell::GruResetBefore => {
+                        let behind = match p.cell {
+                            Cell::Gru => rounded(gate(both(0, j)) * own(&before, 2, j), 15),
+                            _ => own(&reset, 2, j),
+                        };
+                        let new = squash(input(2, j) + behind);
+                        memory[j] = new + rounded(gate(both(1, j)) * (memory[j] - new), 15);
+                        memory[j]
+                    }
+                };
+                hidden[j] = rounded(h, 8).min(127) as i8;
+            }
+            if !p.last_only || step + 1 == p.time {
+                let at = if p.last_only { 0 } else { at };
+                y[at * p.cells..][..p.cells].copy_from_slice(&hidden[..p.cells]);
+            }
         }
     }
 }

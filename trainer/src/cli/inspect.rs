@@ -96,6 +96,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
             let inputs = u64::from(*input.shape().last().unwrap_or(&1));
             4 * outputs * (inputs + outputs + 4)
         }
+        Op::Recurrent(p) => {
+            let inputs = u64::from(*input.shape().last().unwrap_or(&1));
+            p.cell.gates() as u64 * outputs * (inputs + outputs + 24)
+        }
         Op::Lookup(_) => 256,
         _ => 0,
     }

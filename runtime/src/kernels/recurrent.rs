@@ -1,0 +1,227 @@
+//! Recurrent layers over a whole sequence: simple (Elman), long short-term memory, gated recurrent unit with the reset
+//! behind or in front of the recurrent product. 8-bit inputs, weights per row, and outputs; 16-bit gates and memory.
+//!
+//! Per step `t`, with weights of one row per gate and cell, `x'` the input in bytes (its zero point is folded into the
+//! bias) and `h'` the hidden state in Q0.7:
+//!
+//! `a = sat16(round(s·(b + Σ w·x')))` and `r = sat16(round(s'·(b' + Σ u·h')))`, both in Q3.12 and rounded twice as in
+//! [`super::conv2d`]; `σ` and `tanh` from Q3.12 to
+//! Q0.15 as in [`crate::gates`]; every product of two numbers in Q0.15 is `round(p·q / 2^15)`, half up.
+//!
+//! - Elman: `h = tanh(sat16(a + r))`.
+//! - LSTM, gates input, forget, new, output: `i, f, o = σ(sat16(a + r))`, `g = tanh(sat16(a + r))`,
+//!   `c = sat16(f·c + i·g)` in Q(15−n).n, `h = o·tanh(c)`.
+//! - GRU, gates reset, update, new: `r, z = σ(sat16(a + r))`, `n = tanh(sat16(a + r·r_n))` (reset behind, as Keras and
+//!   PyTorch have it) or `n = tanh(sat16(a + Σ u·(r·h')))` (reset in front, as in the paper), `h = n + z·(h − n)`. `h` is
+//!   kept in Q0.15, so that a gate that stays nearly shut still moves it and it does not drift.
+//!
+//! The output is `h` in Q0.7, rounded half up: scale 1/128, zero point 0. All states are zero before the first step, or
+//! what the run before has left.
+//!
+//! Sources: Elman, "Finding structure in time", 1990; Hochreiter and Schmidhuber, "Long short-term memory", 1997; Cho et
+//! al., "Learning phrase representations using RNN encoder-decoder", 2014.
+
+use super::dot::{dot_1, dot_4};
+use super::{Cell, Channel, Recurrent};
+use crate::fixed::requantize_accumulator;
+use crate::fixed16::saturate;
+use crate::gates::{sigmoid, tanh};
+
+impl Recurrent<'_> {
+    /// Rows of weights.
+    const fn rows(&self) -> usize {
+        self.cells.saturating_mul(self.cell.gates())
+    }
+
+    /// Cells with a 16-bit memory.
+    const fn memory_len(&self) -> usize {
+        if matches!(self.cell, Cell::Elman) { 0 } else { self.cells }
+    }
+}
+
+/// Bytes of scratch: the gates of one step, then, where the operator has no states of its own, memory and hidden state,
+/// and what a reset in front leaves of the hidden state.
+#[must_use]
+pub const fn scratch_len(p: &Recurrent<'_>, has_states: bool) -> usize {
+    let reset = if matches!(p.cell, Cell::GruResetBefore) { p.cells } else { 0 };
+    let states = if has_states { 0 } else { p.memory_len().saturating_mul(2).saturating_add(p.cells) };
+    p.rows().saturating_mul(4).saturating_add(states).saturating_add(reset)
+}
+
+/// Runs every sequence of `x`, `[batch, time, inputs]`, from empty states into `y`, `[batch, time, cells]`, or
+/// `[batch, cells]` where only the last step counts.
+pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
+    let at = p.memory_len().saturating_mul(2);
+    let Some((memory, rest)) = scratch.split_at_mut_checked(at) else { return };
+    let Ok(memory) = bytemuck::try_cast_slice_mut::<i8, i16>(memory) else { return };
+    // The gates need an even address: they lie in front of the bytes.
+    let Some((gates, rest)) = rest.split_at_mut_checked(p.rows().saturating_mul(4)) else { return };
+    let Some((hidden, reset)) = rest.split_at_mut_checked(p.cells) else { return };
+    let Ok(gates) = bytemuck::try_cast_slice_mut::<i8, i16>(gates) else { return };
+    for (x, y) in sequences(p, x, y) {
+        memory.fill(0);
+        hidden.fill(0);
+        sequence(p, x, State { hidden, memory }, y, gates, reset);
+    }
+}
+
+/// The same from the states `hidden`, `[batch, cells]`, and `memory`, `[batch, cells]` or empty for a simple layer, which
+/// become those behind the last step.
+pub fn recurrent_from(
+    p: &Recurrent<'_>,
+    x: &[i8],
+    hidden: &mut [i8],
+    memory: &mut [i16],
+    y: &mut [i8],
+    scratch: &mut [i8],
+) {
+    let Some((gates, reset)) = scratch.split_at_mut_checked(p.rows().saturating_mul(4)) else { return };
+    let Ok(gates) = bytemuck::try_cast_slice_mut::<i8, i16>(gates) else { return };
+    let mut memories = memory.chunks_exact_mut(p.memory_len().max(1));
+    for ((x, y), hidden) in sequences(p, x, y).zip(hidden.chunks_exact_mut(p.cells.max(1))) {
+        sequence(p, x, State { hidden, memory: memories.next().unwrap_or_default() }, y, gates, reset);
+    }
+}
+
+/// What goes on from step to step.
+struct State<'a> {
+    /// Q0.7.
+    hidden: &'a mut [i8],
+    /// The cell of a long short-term memory, the hidden state of a gated unit in Q0.15.
+    memory: &'a mut [i16],
+}
+
+/// The sequences of a batch.
+fn sequences<'a>(p: &Recurrent<'_>, x: &'a [i8], y: &'a mut [i8]) -> impl Iterator<Item = (&'a [i8], &'a mut [i8])> {
+    let steps = if p.last_only { 1 } else { p.time };
+    x.chunks_exact(p.inputs.saturating_mul(p.time).max(1)).zip(y.chunks_exact_mut(p.cells.saturating_mul(steps).max(1)))
+}
+
+fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], gates: &mut [i16], reset: &mut [i8]) {
+    let last = p.time.saturating_sub(1);
+    let mut frames = x.chunks_exact(p.inputs.max(1));
+    let mut outputs = y.chunks_exact_mut(p.cells.max(1));
+    for number in 0..p.time {
+        let Some(x) = (if p.reverse { frames.next_back() } else { frames.next() }) else { return };
+        step(p, x, &mut state, gates, reset);
+        if !p.last_only || number == last {
+            let y = if p.reverse { outputs.next_back() } else { outputs.next() };
+            y.into_iter().flatten().zip(&*state.hidden).for_each(|(to, &from)| *to = from);
+        }
+    }
+}
+
+/// One time step.
+#[inline(never)]
+fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], reset: &mut [i8]) {
+    let Some((inputs, recurrents)) = gates.split_at_mut_checked(p.rows()) else { return };
+    products(p.input_weights, p.input_channels, x, inputs);
+    // A reset in front changes what the last gate is multiplied with.
+    let at = match p.cell {
+        Cell::GruResetBefore => p.cells.saturating_mul(2),
+        _ => p.rows(),
+    };
+    let Some((weights, new_weights)) = p.recurrent_weights.split_at_checked(at.saturating_mul(p.cells)) else { return };
+    let Some((channels, new_channels)) = p.recurrent_channels.split_at_checked(at) else { return };
+    let Some((first, new)) = recurrents.split_at_mut_checked(at) else { return };
+    products(weights, channels, state.hidden, first);
+    if matches!(p.cell, Cell::GruResetBefore) {
+        let resets = inputs.iter().zip(first.iter()).map(|(&a, &b)| sigmoid(sum(a, b)));
+        for ((reset, r), &h) in reset.iter_mut().zip(resets).zip(&*state.hidden) {
+            *reset = (product(r, h.into())) as i8;
+        }
+        products(new_weights, new_channels, reset, new);
+    }
+    match p.cell {
+        Cell::Elman => elman(inputs, recurrents, state),
+        Cell::Lstm => lstm(p, inputs, recurrents, state),
+        Cell::Gru | Cell::GruResetBefore => gru(p, inputs, recurrents, state),
+    }
+}
+
+/// A row's products with a vector, per row, in Q3.12.
+fn products(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16]) {
+    let len = x.len().max(1);
+    let fours = weights.chunks_exact(len.saturating_mul(4));
+    let rest = fours.remainder();
+    let mut rows = y.iter_mut().zip(channels);
+    let mut put = |sum: i32| {
+        if let Some((y, channel)) = rows.next() {
+            *y = saturate(requantize_accumulator(channel.bias.wrapping_add(sum), channel.multiplier, channel.shift));
+        }
+    };
+    fours.for_each(|weights| dot_4(weights, x, 0).into_iter().for_each(&mut put));
+    rest.chunks_exact(len).for_each(|weights| put(dot_1(weights, x, 0)));
+}
+
+#[inline(always)]
+fn sum(a: i16, b: i16) -> i16 {
+    saturate(i32::from(a) + i32::from(b))
+}
+
+/// `round(a · b / 2^15)`, half up.
+#[inline(always)]
+fn product(a: i16, b: i16) -> i32 {
+    (i32::from(a) * i32::from(b) + (1 << 14)) >> 15
+}
+
+/// From Q0.15 to Q0.7, half up.
+#[inline(always)]
+fn narrow(h: i32) -> i8 {
+    ((h + (1 << 7)) >> 8).min(127) as i8
+}
+
+fn elman(inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
+    for ((&a, &b), h) in inputs.iter().zip(recurrents).zip(&mut *state.hidden) {
+        *h = narrow(tanh(sum(a, b)).into());
+    }
+}
+
+/// The two halves of a gate's number, per cell.
+fn gate<'a>(
+    p: &Recurrent<'_>,
+    inputs: &'a [i16],
+    recurrents: &'a [i16],
+    number: usize,
+) -> impl Iterator<Item = (i16, i16)> + use<'a> {
+    let of = |all: &'a [i16]| all.get(number.saturating_mul(p.cells)..).unwrap_or_default().iter();
+    of(inputs).copied().zip(of(recurrents).copied())
+}
+
+fn lstm(p: &Recurrent<'_>, inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
+    let gate = |number| gate(p, inputs, recurrents, number).map(|(a, b)| sum(a, b));
+    let gates = gate(0).zip(gate(1)).zip(gate(2).zip(gate(3)));
+    let states = state.memory.iter_mut().zip(&mut *state.hidden);
+    let shift = 30u32.saturating_sub(p.memory_fraction).clamp(1, 30);
+    for (((i, f), (g, o)), (c, h)) in gates.zip(states) {
+        let new = (i32::from(sigmoid(i)) * i32::from(tanh(g)) + (1 << (shift - 1))) >> shift;
+        *c = saturate(product(sigmoid(f), *c) + new);
+        *h = narrow(product(sigmoid(o), tanh(to_q12(*c, p.memory_fraction))));
+    }
+}
+
+/// From `fraction` bits behind the point, 9 to 15, to 12.
+#[inline(always)]
+fn to_q12(c: i16, fraction: u32) -> i16 {
+    let c = i32::from(c);
+    if fraction > 12 {
+        let shift = fraction - 12 & 3;
+        return ((c + (1 << shift >> 1)) >> shift) as i16;
+    }
+    saturate(c << (12 - fraction))
+}
+
+fn gru(p: &Recurrent<'_>, inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
+    let gate = |number| gate(p, inputs, recurrents, number);
+    let is_reset = matches!(p.cell, Cell::GruResetBefore);
+    let states = state.memory.iter_mut().zip(&mut *state.hidden);
+    for (((r, z), (new, behind)), (h, byte)) in gate(0).zip(gate(1)).zip(gate(2)).zip(states) {
+        let z = sigmoid(sum(z.0, z.1));
+        let behind = if is_reset { behind.into() } else { product(sigmoid(sum(r.0, r.1)), behind) };
+        let n = i32::from(tanh(saturate(i32::from(new) + behind)));
+        // |h − n| < 2^16 and z < 2^15: the product fits.
+        let h_next = n + ((i32::from(z) * (i32::from(*h) - n) + (1 << 14)) >> 15);
+        *h = h_next as i16;
+        *byte = narrow(h_next);
+    }
+}
