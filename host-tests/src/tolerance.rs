@@ -11,3 +11,13 @@ pub const SIGNAL_TO_NOISE: f64 = 20.0;
 /// Largest difference of a probability between two float implementations that add in another order: a few hundred products
 /// of numbers near 1, each with a relative error of 2^-24, stay below this by a factor of ten.
 pub const FLOAT_REORDERED: f32 = 1e-4;
+
+/// Mean distance of a recurrent layer's outputs from f64, in units of 1/128: rounding to them alone gives 0.25; weights of
+/// 8 bits and the hidden state's own rounding, which goes through them again at every step, add less than that again for gated layers, and as much for a simple one.
+pub const RECURRENT_MEAN: f64 = 0.6;
+
+/// The largest such distance of all: a handful of roundings that fall the same way, through a steep part of a gate.
+pub const RECURRENT_WORST: f64 = 8.0;
+
+/// How much larger the distance may be at the end of a sequence than at its start.
+pub const RECURRENT_DRIFT: f64 = 1.2;

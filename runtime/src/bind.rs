@@ -302,10 +302,13 @@ fn sum(p: &AddParams, a: &Tensor, b: &Tensor, y: &Tensor) -> Add {
     }
 }
 
-/// The dimensions of an image, NHWC.
+/// The dimensions of an image, NHWC; a sequence (batch, time, channels) is an image that is one pixel wide.
 pub(crate) fn image(t: &Tensor) -> Result<[usize; 4], StepProblem> {
-    let [n, h, w, c, ..] = sizes(&t.dims);
-    if t.rank == 4 { Ok([n, h, w, c]) } else { Err(StepProblem::Shape) }
+    match *t.shape() {
+        [n, h, w, c] => Ok([n, h, w, c].map(|size| size as usize)),
+        [n, time, c] => Ok([n, time, 1, c].map(|size| size as usize)),
+        _ => Err(StepProblem::Shape),
+    }
 }
 
 /// Both operands and the output with their dimensions moved to the right end, as broadcasting has them.

@@ -1,5 +1,7 @@
 //! Recipes: everything about a run in one TOML file, so that the same file and seed give the same bytes.
 
+mod sequence;
+
 use std::fs;
 use std::path::Path;
 
@@ -170,11 +172,12 @@ impl Recipe {
     }
 }
 
-/// A layer as a recipe writes it: an operator with its parameters, and three words of the recipe's own.
+/// A layer as a recipe writes it: an operator with its parameters, and four words of the recipe's own.
 struct Layer {
     place: String,
     name: String,
     inputs: Vec<String>,
+    bidirectional: bool,
     activation: Option<Op>,
     op: Op,
 }
@@ -183,7 +186,7 @@ impl Layer {
     fn new(number: usize, mut table: toml::Table, previous: String) -> Result<Self> {
         let kind = match table.get("op") {
             Some(toml::Value::String(kind)) => kind.clone(),
-            _ => bail!("layer {number}: has no op = \"...\"; possible are {}", Op::NAMES.join(", ")),
+            _ => bail!("layer {number}: has no op = \"...\"; possible are {}", names()),
         };
         let mut take = |key: &str| table.remove(key);
         let name = take("name").map_or(Ok(format!("{kind}_{number}")), text);
@@ -192,11 +195,13 @@ impl Layer {
             Some(toml::Value::Array(inputs)) => inputs.into_iter().map(text).collect(),
             Some(other) => Err(anyhow!("inputs must be a list of names, found {other}")),
         };
+        let bidirectional = take("bidirectional").map_or(Ok(false), flag);
         let activation = take("activation").map(|kind| operator(toml::Table::from_iter([("op".into(), kind)])));
         let place = |name: &str| format!("layer {number} \"{name}\" ({kind})");
         let name = name.with_context(|| format!("layer {number} ({kind})"))?;
         Ok(Self {
             inputs: inputs.with_context(|| place(&name))?,
+            bidirectional: bidirectional.with_context(|| place(&name))?,
             activation: activation.transpose().with_context(|| format!("activation of {}", place(&name)))?,
             op: operator(table).with_context(|| place(&name))?,
             place: place(&name),
@@ -205,15 +210,46 @@ impl Layer {
     }
 
     /// The operator, then its activation as a node of its own, which has the layer's name: it is what others refer to.
-    fn nodes(self) -> Result<Vec<Node>> {
-        let Self { place, name, inputs, activation, op } = self;
-        let Some(activation) = activation else { return Ok(vec![Node { name, inputs, op }]) };
+    fn nodes(mut self) -> Result<Vec<Node>> {
+        let Some(activation) = self.activation.take() else { return self.inner() };
         if activation.arity() != (1..=1) {
-            bail!("{place}: {} is not an activation", activation.name());
+            bail!("{}: {} is not an activation", self.place, activation.name());
         }
-        let inner = format!("{name}_{}", op.name());
-        Ok(vec![Node { name: inner.clone(), inputs, op }, Node { name, inputs: vec![inner], op: activation }])
+        let name = self.name.clone();
+        self.name = format!("{name}_{}", self.op.name());
+        let inner = self.name.clone();
+        let mut nodes = self.inner()?;
+        nodes.push(Node { name, inputs: vec![inner], op: activation });
+        Ok(nodes)
     }
+
+    /// The operator, or the two directions of a recurrent layer side by side.
+    fn inner(self) -> Result<Vec<Node>> {
+        let Self { place, name, inputs, op, .. } = self;
+        if !self.bidirectional {
+            return Ok(vec![Node { name, inputs, op }]);
+        }
+        let mut backward = op.clone();
+        match &mut backward {
+            Op::SimpleRnn { go_backwards, .. } | Op::Lstm { go_backwards, .. } | Op::Gru { go_backwards, .. } => {
+                *go_backwards = !*go_backwards;
+            }
+            _ => bail!("{place}: only a recurrent layer can be bidirectional"),
+        }
+        let names = ["forward", "backward"].map(|direction| format!("{name}_{direction}"));
+        let direction = |number: usize, op| Node { name: names[number].clone(), inputs: inputs.clone(), op };
+        Ok(vec![
+            direction(0, op),
+            direction(1, backward),
+            Node { name, inputs: names.to_vec(), op: Op::Concat { axis: -1 } },
+        ])
+    }
+}
+
+/// All that can stand behind `op =`.
+fn names() -> String {
+    let of_sequences = sequence::NAMES.iter().map(|(name, _)| *name);
+    Op::NAMES.into_iter().chain(of_sequences).collect::<Vec<_>>().join(", ")
 }
 
 fn text(value: toml::Value) -> Result<String> {
@@ -223,10 +259,15 @@ fn text(value: toml::Value) -> Result<String> {
     }
 }
 
+fn flag(value: toml::Value) -> Result<bool> {
+    value.as_bool().with_context(|| format!("bidirectional must be true or false, found {value}"))
+}
+
 fn operator(table: toml::Table) -> Result<Op> {
+    let table = sequence::widen(table)?;
     let kind = table.get("op").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
     if !Op::NAMES.contains(&kind.as_str()) {
-        bail!("unknown op \"{kind}\"; possible are {}", Op::NAMES.join(", "));
+        bail!("unknown op \"{kind}\"; possible are {}", names());
     }
     table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.message()))
 }
@@ -259,6 +300,36 @@ mod tests {
         let expected =
             [("a_conv2d", vec!["input"]), ("a", vec!["a_conv2d"]), ("b", vec!["a"]), ("add_3", vec!["a", "b"])];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn sequences_have_words_of_their_own() {
+        let text = "[[layer]]\nop = \"reshape\"\nshape = [28, 28]\n\
+             [[layer]]\nop = \"conv1d\"\nname = \"c\"\nfilters = 4\nkernel = 3\ndilation = 2\npadding = \"causal\"\n\
+             [[layer]]\nop = \"max_pool1d\"\nname = \"p\"\n\
+             [[layer]]\nop = \"gru\"\nname = \"g\"\nunits = 5\nbidirectional = true\nreturn_sequences = true\n\
+             [[layer]]\nop = \"dense\"\nname = \"d\"\nunits = 6\n\
+             [[layer]]\nop = \"lstm\"\nname = \"l\"\nunits = 7\n";
+        let graph = parse(text).unwrap();
+        let shapes = graph.shapes().unwrap();
+        let expected: [(&str, &[usize]); 6] = [
+            ("c", &[28, 4]),
+            ("p", &[14, 4]),
+            ("g_backward", &[14, 5]),
+            ("g", &[14, 10]),
+            ("d", &[14, 6]),
+            ("l", &[7]),
+        ];
+        expected.iter().for_each(|(name, shape)| assert_eq!(shapes[*name], *shape, "{name}"));
+        let Some(Op::Conv2d { padding, .. }) = graph.node("c").map(|node| &node.op) else { panic!() };
+        assert_eq!(*padding, crate::graph::Padding::Explicit([4, 0, 0, 0]));
+
+        let found = error("[[layer]]\nop = \"gru\"\nunits = 3\n");
+        assert!(found.contains("takes a sequence") && found.contains("[28, 28, 1]"), "{found}");
+        let found = error("[[layer]]\nop = \"dense\"\nunits = 3\nbidirectional = true\n");
+        assert!(found.contains("only a recurrent layer"), "{found}");
+        let found = error("[[layer]]\nop = \"conv1d\"\nfilters = 3\nkernel = [3, 3]\n");
+        assert!(found.contains("kernel must be one number"), "{found}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use thumbnet_firmware::{meter, stack};
 
 /// Where the host has put the model; the same address as in the trainer's `run/target.rs`.
 const MODEL_AT: usize = if cfg!(board = "m0") {
-    0x0002_0000
+    0x0002_8000
 } else if cfg!(board = "m33") {
     0x1010_0000
 } else if cfg!(board = "m55") {

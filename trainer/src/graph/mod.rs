@@ -8,7 +8,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
-pub use op::{Op, Padding, Pair};
+pub use op::{Op, Padding, Pair, Recurrence};
 pub use shape::Shapes;
 pub(crate) use shape::resolve_axis;
 pub use weights::{Tensor, Weights};
@@ -31,7 +31,7 @@ pub struct Graph {
 pub struct Input {
     /// Unique name.
     pub name: String,
-    /// Shape without the batch: height, width, channels, or one number.
+    /// Shape without the batch: height, width, channels; time, channels; or one number.
     pub shape: Vec<usize>,
 }
 

@@ -1,6 +1,7 @@
 //! The operators of a graph, with their parameters as recipes write them.
 
 use serde::{Deserialize, Serialize};
+use thumbnet::kernels::Cell;
 
 /// Height and width. A recipe may give one number for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +86,33 @@ const fn two() -> Pair {
     Pair([2, 2])
 }
 
+/// A recurrent layer of any kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Recurrence {
+    /// What it computes in a step.
+    pub cell: Cell,
+    /// Cells.
+    pub units: usize,
+    /// Whether it answers the state after every step, otherwise after the last.
+    pub return_sequences: bool,
+    /// Whether it reads the sequence from its end.
+    pub go_backwards: bool,
+}
+
+impl Recurrence {
+    /// Rows of its weights.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.units * self.cell.gates()
+    }
+
+    /// Whether the recurrent product has a bias of its own: only where a gate acts on it behind the sum.
+    #[must_use]
+    pub const fn has_recurrent_bias(&self) -> bool {
+        matches!(self.cell, Cell::Gru)
+    }
+}
+
 /// An operator. Defaults are those of Keras.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
@@ -135,6 +163,42 @@ pub enum Op {
         /// Whether there is a bias.
         #[serde(default = "yes")]
         bias: bool,
+    },
+    /// Simple (Elman) recurrent layer: `h = tanh(W·x + U·h + b)`.
+    SimpleRnn {
+        /// Cells.
+        units: usize,
+        /// Whether it answers the state after every step, otherwise after the last.
+        #[serde(default)]
+        return_sequences: bool,
+        /// Whether it reads the sequence from its end. Answers of steps stay in their place.
+        #[serde(default)]
+        go_backwards: bool,
+    },
+    /// Long short-term memory.
+    Lstm {
+        /// Cells.
+        units: usize,
+        /// Whether it answers the state after every step, otherwise after the last.
+        #[serde(default)]
+        return_sequences: bool,
+        /// Whether it reads the sequence from its end. Answers of steps stay in their place.
+        #[serde(default)]
+        go_backwards: bool,
+    },
+    /// Gated recurrent unit.
+    Gru {
+        /// Cells.
+        units: usize,
+        /// Whether it answers the state after every step, otherwise after the last.
+        #[serde(default)]
+        return_sequences: bool,
+        /// Whether it reads the sequence from its end. Answers of steps stay in their place.
+        #[serde(default)]
+        go_backwards: bool,
+        /// Whether the reset gate acts behind the recurrent product, as in Keras and PyTorch, or in front of it.
+        #[serde(default = "yes")]
+        reset_after: bool,
     },
     /// Maximum over a window.
     MaxPool2d {
@@ -222,10 +286,13 @@ pub enum Op {
 
 impl Op {
     /// Names of all operators, as recipes write them.
-    pub const NAMES: [&str; 23] = [
+    pub const NAMES: [&str; 26] = [
         "conv2d",
         "depthwise_conv2d",
         "dense",
+        "simple_rnn",
+        "lstm",
+        "gru",
         "max_pool2d",
         "average_pool2d",
         "global_max_pool2d",
@@ -247,6 +314,25 @@ impl Op {
         "concat",
         "arg_max",
     ];
+
+    /// What a recurrent layer computes and how it goes through its sequence.
+    #[must_use]
+    pub const fn recurrence(&self) -> Option<Recurrence> {
+        let (cell, units, return_sequences, go_backwards) = match *self {
+            Self::SimpleRnn { units, return_sequences, go_backwards } => {
+                (Cell::Elman, units, return_sequences, go_backwards)
+            }
+            Self::Lstm { units, return_sequences, go_backwards } => (Cell::Lstm, units, return_sequences, go_backwards),
+            Self::Gru { units, return_sequences, go_backwards, reset_after: true } => {
+                (Cell::Gru, units, return_sequences, go_backwards)
+            }
+            Self::Gru { units, return_sequences, go_backwards, reset_after: false } => {
+                (Cell::GruResetBefore, units, return_sequences, go_backwards)
+            }
+            _ => return None,
+        };
+        Some(Recurrence { cell, units, return_sequences, go_backwards })
+    }
 
     /// How many inputs it takes.
     #[must_use]

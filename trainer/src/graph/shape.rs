@@ -1,4 +1,5 @@
-//! Shape inference. Shapes are without the batch, images are height, width, channels.
+//! Shape inference. Shapes are without the batch: images are height, width, channels, sequences are time, channels and count
+//! as images that are one pixel wide.
 
 use std::collections::BTreeMap;
 
@@ -69,24 +70,26 @@ fn infer(node: &Node, inputs: &[&Vec<usize>]) -> Result<Vec<usize>> {
             let [h, w, _] = image(x)?;
             ensure!(*filters > 0, "filters must be at least 1");
             let [h, w] = slide([h, w], *kernel, *stride, *dilation, *padding)?;
-            vec![h, w, *filters]
+            like(x, [h, w, *filters])?
         }
         Op::DepthwiseConv2d { kernel, multiplier, stride, dilation, padding, .. } => {
             let [h, w, c] = image(x)?;
             ensure!(*multiplier > 0, "multiplier must be at least 1");
             let [h, w] = slide([h, w], *kernel, *stride, *dilation, *padding)?;
-            vec![h, w, c * multiplier]
+            like(x, [h, w, c * multiplier])?
         }
         Op::MaxPool2d { size, stride, padding } | Op::AveragePool2d { size, stride, padding } => {
             let [h, w, c] = image(x)?;
             let [h, w] = slide([h, w], *size, stride.unwrap_or(*size), Pair::one(), *padding)?;
-            vec![h, w, c]
+            like(x, [h, w, c])?
         }
         Op::GlobalMaxPool2d | Op::GlobalAveragePool2d => vec![image(x)?[2]],
         Op::Dense { units, .. } => {
-            ensure!(x.len() == 1, "takes a vector, its input has shape {x:?}: put a flatten before it");
+            ensure!(x.len() < 3, "takes a vector or a sequence, its input has shape {x:?}: put a flatten before it");
             ensure!(*units > 0, "units must be at least 1");
-            vec![*units]
+            let mut shape = x.clone();
+            shape.last_mut().into_iter().for_each(|last| *last = *units);
+            shape
         }
         Op::Flatten => vec![x.iter().product()],
         Op::Reshape { shape } => {
@@ -96,7 +99,7 @@ fn infer(node: &Node, inputs: &[&Vec<usize>]) -> Result<Vec<usize>> {
         }
         Op::ZeroPad2d { pad: [top, bottom, left, right] } => {
             let [h, w, c] = image(x)?;
-            vec![h + top + bottom, w + left + right, c]
+            like(x, [h + top + bottom, w + left + right, c])?
         }
         Op::Add | Op::Multiply => broadcast(inputs[0], inputs[1])?,
         Op::Concat { axis } => concat(inputs, *axis)?,
@@ -110,15 +113,41 @@ fn infer(node: &Node, inputs: &[&Vec<usize>]) -> Result<Vec<usize>> {
             ensure!((0.0..=1.0).contains(momentum), "momentum {momentum} is not in [0, 1]");
             x.clone()
         }
+        Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. } => recurrent(&node.op, x)?,
         Op::Relu | Op::Relu6 | Op::LeakyRelu { .. } | Op::Sigmoid | Op::Tanh | Op::HardSwish | Op::Softmax => x.clone(),
     })
+}
+
+fn recurrent(op: &Op, x: &[usize]) -> Result<Vec<usize>> {
+    let [time, _] = *x else {
+        bail!(
+            "takes a sequence (time, channels), its input has shape {x:?}: bring it there, for instance by \
+             op = \"reshape\", shape = [time, channels]"
+        )
+    };
+    let units = op.recurrence().map_or(0, |recurrence| recurrence.units);
+    ensure!(units > 0, "units must be at least 1");
+    let is_sequence = op.recurrence().is_some_and(|recurrence| recurrence.return_sequences);
+    Ok(if is_sequence { vec![time, units] } else { vec![units] })
 }
 
 fn image(shape: &[usize]) -> Result<[usize; 3]> {
     match *shape {
         [h, w, c] => Ok([h, w, c]),
-        _ => bail!("takes an image (height, width, channels), its input has shape {shape:?}"),
+        [time, c] => Ok([time, 1, c]),
+        _ => bail!(
+            "takes an image (height, width, channels) or a sequence (time, channels), its input has shape {shape:?}"
+        ),
     }
+}
+
+/// The shape of an image, or of a sequence where `input` is one.
+fn like(input: &[usize], [h, w, c]: [usize; 3]) -> Result<Vec<usize>> {
+    if input.len() == 3 {
+        return Ok(vec![h, w, c]);
+    }
+    ensure!(w == 1, "a sequence is one pixel wide, its output would be {w} wide: pad it at its ends alone");
+    Ok(vec![h, c])
 }
 
 /// `(len + pad − reach) / stride + 1` down and across.

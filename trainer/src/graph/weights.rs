@@ -20,8 +20,12 @@ pub struct Tensor {
 /// | `kernel` of conv2d | out, kernel height, kernel width, in |
 /// | `kernel` of depthwise_conv2d | 1, kernel height, kernel width, in · multiplier |
 /// | `kernel` of dense | out, in |
+/// | `kernel`, `recurrent` of simple_rnn, lstm, gru | gates · units, in; gates · units, units |
 /// | `bias` | out |
+/// | `bias`, `recurrent_bias` (gru with its reset behind) | gates · units |
 /// | `gamma`, `beta`, `mean`, `variance` of batch_norm | channels |
+///
+/// Gates follow one another: input, forget, new, output of an lstm; reset, update, new of a gru.
 pub type Weights = BTreeMap<String, Tensor>;
 
 impl Graph {
@@ -50,7 +54,18 @@ impl Graph {
                     ["gamma", "beta", "mean", "variance"].iter().for_each(|part| push(part, vec![outputs]));
                     false
                 }
-                _ => false,
+                op => {
+                    if let Some(recurrence) = op.recurrence() {
+                        let rows = recurrence.rows();
+                        push("kernel", vec![rows, inputs]);
+                        push("recurrent", vec![rows, recurrence.units]);
+                        push("bias", vec![rows]);
+                        if recurrence.has_recurrent_bias() {
+                            push("recurrent_bias", vec![rows]);
+                        }
+                    }
+                    false
+                }
             };
             if with_bias {
                 push("bias", vec![outputs]);

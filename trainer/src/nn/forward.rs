@@ -10,12 +10,13 @@ use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use super::Params;
 use super::params::{Slots, read, slots};
-use crate::graph::{self, Graph, Op, Padding, Pair, Shapes, resolve_axis};
+use super::recurrent::{Kernels, recurrent};
+use crate::graph::{self, Graph, Op, Padding, Pair, Recurrence, Shapes, resolve_axis};
 
 /// What a node computes, for a whole batch.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Batch, channels, height, width.
+    /// Batch, channels, height, width. A sequence is an image that is one pixel wide.
     Image(Tensor<4>),
     /// Batch, elements.
     Flat(Tensor<2>),
@@ -30,6 +31,7 @@ impl Value {
                 let nhwc = Tensor::<4>::from_data(TensorData::new(data, [batch, h, w, c]), device);
                 Self::Image(nhwc.permute([0, 3, 1, 2]))
             }
+            [time, c] => Self::new(data, batch, &[time, 1, c], device),
             _ => Self::Flat(Tensor::from_data(TensorData::new(data, [batch, shape.iter().product()]), device)),
         }
     }
@@ -76,9 +78,10 @@ impl Net {
     pub fn new(graph: &Graph) -> Result<Self> {
         let shapes = graph.shapes()?;
         for (name, shape) in &shapes {
-            if !matches!(shape.len(), 1 | 3) {
+            if !(1..=3).contains(&shape.len()) {
                 bail!(
-                    "\"{name}\" has shape {shape:?}; only vectors and images (height, width, channels) can be trained"
+                    "\"{name}\" has shape {shape:?}; only vectors, sequences (time, channels) and images (height, width, \
+                     channels) can be trained"
                 );
             }
         }
@@ -103,12 +106,20 @@ impl Net {
         let mut values = BTreeMap::from([(self.graph.inputs[0].name.clone(), input)]);
         for (node, slots) in self.graph.nodes.iter().zip(&self.slots) {
             let inputs: Vec<Value> = node.inputs.iter().map(|name| values[name].clone()).collect();
-            values.insert(node.name.clone(), self.node(params, node, *slots, inputs));
+            let value = self.node(params, node, *slots, inputs, &mut values);
+            values.insert(node.name.clone(), value);
         }
         values
     }
 
-    fn node(&self, params: &Params, node: &graph::Node, slots: Slots, mut inputs: Vec<Value>) -> Value {
+    fn node(
+        &self,
+        params: &Params,
+        node: &graph::Node,
+        slots: Slots,
+        mut inputs: Vec<Value>,
+        others: &mut BTreeMap<String, Value>,
+    ) -> Value {
         let x = inputs.remove(0);
         let bias = || slots.bias.map(|bias| params.biases[bias].val());
         match &node.op {
@@ -122,7 +133,10 @@ impl Net {
                 let options = ConvOptions { stride: stride.0, padding, dilation: dilation.0, groups: x.dims()[1] };
                 conv2d(x, params.kernels[slots.weight].val(), bias(), options)
             }),
-            Op::Dense { .. } => Value::Flat(linear(x.flat(), params.matrices[slots.weight].val(), bias())),
+            Op::Dense { .. } => match x {
+                Value::Image(x) => sequence(linear(steps(x), params.matrices[slots.weight].val(), bias())),
+                Value::Flat(x) => Value::Flat(linear(x, params.matrices[slots.weight].val(), bias())),
+            },
             Op::MaxPool2d { size, stride, padding } => x.map4(|x| {
                 let stride = stride.unwrap_or(*size);
                 let padding = pads(&x, *size, stride, Pair([1, 1]), *padding);
@@ -157,8 +171,50 @@ impl Net {
             Op::Multiply => both(x, inputs.remove(0), |a, b| a * b),
             Op::Concat { axis } => concat(x, inputs, *axis, self.shapes[&node.name].len()),
             Op::ArgMax => x.map4(|x| x.argmax(1).float()),
+            op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
+                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, others),
+                (x, _) => x,
+            },
         }
     }
+}
+
+/// Batch, time, channels.
+fn steps(x: Tensor<4>) -> Tensor<3> {
+    x.squeeze_dim::<3>(3).swap_dims(1, 2)
+}
+
+fn sequence(x: Tensor<3>) -> Value {
+    Value::Image(x.swap_dims(1, 2).unsqueeze_dim(3))
+}
+
+/// A recurrent layer. Where no gradients are computed it leaves its memory in `values`, for the quantizer to look at.
+fn recurrence(
+    params: &Params,
+    node: &graph::Node,
+    slots: Slots,
+    layer: Recurrence,
+    x: Tensor<4>,
+    values: &mut BTreeMap<String, Value>,
+) -> Value {
+    let bias = |slot: Option<usize>| slot.map(|slot| params.biases[slot].val());
+    let kernels = Kernels {
+        input: params.matrices[slots.weight].val(),
+        recurrent: params.matrices[slots.recurrent].val(),
+        bias: bias(slots.bias).expect("a recurrent layer has a bias"),
+        recurrent_bias: bias(slots.recurrent_bias),
+    };
+    let is_training = x.device().is_autodiff();
+    let answer = recurrent(layer, &kernels, steps(x));
+    if let Some(memories) = answer.memories.filter(|_| !is_training) {
+        values.insert(memory_name(&node.name), sequence(memories));
+    }
+    if layer.return_sequences { sequence(answer.states) } else { Value::Flat(answer.last) }
+}
+
+/// What the memory of a recurrent layer is called among the values of a network.
+pub fn memory_name(layer: &str) -> String {
+    format!("{layer}/memory")
 }
 
 fn pads(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> [(usize, usize); 2] {
@@ -186,6 +242,7 @@ fn reshape(x: Value, shape: &[usize]) -> Value {
             let batch = x.dims()[0];
             Value::Image(x.reshape([batch, h, w, c]).permute([0, 3, 1, 2]))
         }
+        [time, c] => reshape(Value::Flat(x), &[time, 1, c]),
         _ => Value::Flat(x),
     }
 }
@@ -210,6 +267,7 @@ fn concat(first: Value, rest: Vec<Value>, axis: isize, rank: usize) -> Value {
         return Value::Flat(Tensor::cat(all.into_iter().map(Value::flat).collect(), 1));
     }
     let images = all.into_iter().filter_map(|x| if let Value::Image(x) = x { Some(x) } else { None });
-    // Height, width, channels are 2, 3, 1 in here.
-    Value::Image(Tensor::cat(images.collect(), [2, 3, 1][axis]))
+    // Height, width, channels are 2, 3, 1 in here; time and channels 2 and 1.
+    let axes: &[usize] = if rank == 2 { &[2, 1] } else { &[2, 3, 1] };
+    Value::Image(Tensor::cat(images.collect(), axes[axis]))
 }

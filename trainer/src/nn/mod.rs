@@ -7,9 +7,10 @@ mod init;
 mod loss;
 mod optimizer;
 mod params;
+mod recurrent;
 mod schedule;
 
-pub use forward::{Net, Value};
+pub use forward::{Net, Value, memory_name};
 pub use init::{Initializer, initialize};
 pub use loss::Loss;
 pub use optimizer::Optimizer;

@@ -12,7 +12,7 @@ use crate::graph::{self, Graph, Op, Weights};
 pub struct Params {
     /// Convolution kernels: out, in per group, height, width.
     pub(super) kernels: Vec<Param<Tensor<4>>>,
-    /// Dense kernels: in, out, as burn multiplies them.
+    /// Kernels of dense and recurrent layers: in, out, as burn multiplies them.
     pub(super) matrices: Vec<Param<Tensor<2>>>,
     /// Biases of all of them.
     pub(super) biases: Vec<Param<Tensor<1>>>,
@@ -27,6 +27,10 @@ pub(super) struct Slots {
     pub weight: usize,
     /// Of the bias, where there is one.
     pub bias: Option<usize>,
+    /// Of a recurrent layer's kernel of its state.
+    pub recurrent: usize,
+    /// Of that kernel's bias, where there is one.
+    pub recurrent_bias: Option<usize>,
 }
 
 /// Assigns places in the order of the nodes.
@@ -38,11 +42,18 @@ pub(super) fn slots(graph: &Graph) -> Vec<Slots> {
     };
     let slot = |node: &graph::Node| match &node.op {
         Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } => {
-            Slots { weight: next(&mut kernels), bias: bias.then(|| next(&mut biases)) }
+            Slots { weight: next(&mut kernels), bias: bias.then(|| next(&mut biases)), ..Slots::default() }
         }
-        Op::Dense { bias, .. } => Slots { weight: next(&mut matrices), bias: bias.then(|| next(&mut biases)) },
-        Op::BatchNorm { .. } => Slots { weight: next(&mut norms), bias: None },
-        _ => Slots::default(),
+        Op::Dense { bias, .. } => {
+            Slots { weight: next(&mut matrices), bias: bias.then(|| next(&mut biases)), ..Slots::default() }
+        }
+        Op::BatchNorm { .. } => Slots { weight: next(&mut norms), ..Slots::default() },
+        op => op.recurrence().map_or_else(Slots::default, |recurrence| Slots {
+            weight: next(&mut matrices),
+            bias: Some(next(&mut biases)),
+            recurrent: next(&mut matrices),
+            recurrent_bias: recurrence.has_recurrent_bias().then(|| next(&mut biases)),
+        }),
     };
     graph.nodes.iter().map(slot).collect()
 }
@@ -63,12 +74,18 @@ impl Params {
         for node in &graph.nodes {
             match &node.op {
                 Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } => params.kernels.push(load.kernel(node)),
-                Op::Dense { .. } => params.matrices.push(load.matrix(node)),
+                Op::Dense { .. } => params.matrices.push(load.matrix(node, "kernel")),
+                op if op.recurrence().is_some() => {
+                    params.matrices.push(load.matrix(node, "kernel"));
+                    params.matrices.push(load.matrix(node, "recurrent"));
+                }
                 Op::BatchNorm { epsilon, momentum } => params.norms.push(load.norm(node, *epsilon, *momentum)),
                 _ => continue,
             }
-            if weights.contains_key(&format!("{}/bias", node.name)) {
-                params.biases.push(load.vector(node, "bias"));
+            for part in ["bias", "recurrent_bias"] {
+                if weights.contains_key(&format!("{}/{part}", node.name)) {
+                    params.biases.push(load.vector(node, part));
+                }
             }
         }
         Ok(params)
@@ -97,10 +114,16 @@ impl Params {
                     put("mean", read(norm.running_mean.value_sync()));
                     put("variance", read(norm.running_var.value_sync()));
                 }
+                op if op.recurrence().is_some() => {
+                    put("kernel", read(self.matrices[slots.weight].val().transpose()));
+                    put("recurrent", read(self.matrices[slots.recurrent].val().transpose()));
+                }
                 _ => {}
             }
-            if let Some(bias) = slots.bias {
-                put("bias", read(self.biases[bias].val()));
+            for (part, bias) in [("bias", slots.bias), ("recurrent_bias", slots.recurrent_bias)] {
+                if let Some(bias) = bias {
+                    put(part, read(self.biases[bias].val()));
+                }
             }
         }
         weights
@@ -130,8 +153,8 @@ impl Loader<'_> {
         self.param(kernel.permute(if is_depthwise { [3, 0, 1, 2] } else { [0, 3, 1, 2] }))
     }
 
-    fn matrix(&mut self, node: &graph::Node) -> Param<Tensor<2>> {
-        let kernel = self.tensor::<2>(node, "kernel");
+    fn matrix(&mut self, node: &graph::Node, part: &str) -> Param<Tensor<2>> {
+        let kernel = self.tensor::<2>(node, part);
         self.param(kernel.transpose())
     }
 

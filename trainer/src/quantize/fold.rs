@@ -84,7 +84,7 @@ fn stand_alone(model: &mut Model, at: usize, rank: usize, gain: Vec<f32>, offset
     let node = &mut model.graph.nodes[at];
     let count = gain.len();
     let bias = Tensor { shape: vec![count], data: offset };
-    let kernel = if rank == 3 {
+    let kernel = if rank > 1 {
         let (kernel, stride, dilation) = (Pair::one(), Pair::one(), Pair::one());
         node.op = Op::DepthwiseConv2d { kernel, multiplier: 1, stride, dilation, padding: Padding::Valid, bias: true };
         Tensor { shape: vec![1, 1, 1, count], data: gain }

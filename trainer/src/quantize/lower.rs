@@ -19,8 +19,8 @@ use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, resolve_axis};
 use crate::model::Model;
 use crate::recipe::Calibration;
 
-/// Tanh: −1 to 127/128.
-const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
+/// Tanh and recurrent layers: −1 to 127/128.
+pub(super) const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
 
 /// Lowers a model whose graph has no batch normalization and no dropout.
 pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
@@ -39,14 +39,14 @@ pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> R
     Ok(program)
 }
 
-struct Lowering<'a> {
-    model: &'a Model,
+pub(super) struct Lowering<'a> {
+    pub(super) model: &'a Model,
     shapes: Shapes,
-    seen: &'a Activations,
+    pub(super) seen: &'a Activations,
     method: Calibration,
-    program: Program,
+    pub(super) program: Program,
     /// Tensor and quantization of every node that is done. A fused node has that of the step it went into.
-    tensors: BTreeMap<String, (usize, Quant)>,
+    pub(super) tensors: BTreeMap<String, (usize, Quant)>,
 }
 
 impl Lowering<'_> {
@@ -99,6 +99,15 @@ impl Lowering<'_> {
         Quant::of_range(range(&self.seen[name], self.method))
     }
 
+    /// Height, width, channels; a sequence is one pixel wide.
+    fn image(&self, name: &str) -> [usize; 3] {
+        match *self.shapes[name] {
+            [h, w, c] => [h, w, c],
+            [time, c] => [time, 1, c],
+            _ => [1, 1, 1],
+        }
+    }
+
     fn shape(&self, name: &str) -> Vec<u32> {
         batched(&self.shapes[name])
     }
@@ -120,7 +129,7 @@ impl Lowering<'_> {
         (rectifier.name.clone(), quant, Clamp { min: quant.quantize(0.0), max })
     }
 
-    fn finish(&mut self, node: &Node, name: &str, quant: Quant, op: StepOp, inputs: Vec<usize>) {
+    pub(super) fn finish(&mut self, node: &Node, name: &str, quant: Quant, op: StepOp, inputs: Vec<usize>) {
         let shape = self.shape(&node.name);
         self.push(name, shape, quant, op, inputs);
         let tensor = self.tensors[name];
@@ -132,7 +141,7 @@ impl Lowering<'_> {
         match &node.op {
             Op::Conv2d { kernel, stride, dilation, padding, .. }
             | Op::DepthwiseConv2d { kernel, stride, dilation, padding, .. } => {
-                let size = &self.shapes[&node.inputs[0]];
+                let size = self.image(&node.inputs[0]);
                 let pad = [0, 1].map(|axis| {
                     let reach = (kernel.0[axis] - 1) * dilation.0[axis] + 1;
                     padding.along(axis, size[axis], reach, stride.0[axis])
@@ -140,9 +149,12 @@ impl Lowering<'_> {
                 self.convolution(node, *kernel, *stride, *dilation, pad)?;
             }
             Op::Dense { .. } => self.dense(node)?,
+            Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. } => {
+                self.recurrent(node, node.op.recurrence().context("it is recurrent")?)?;
+            }
             Op::MaxPool2d { size, stride, padding } | Op::AveragePool2d { size, stride, padding } => {
                 let stride = stride.unwrap_or(*size);
-                let image = self.shapes[&node.inputs[0]].clone();
+                let image = self.image(&node.inputs[0]);
                 let pad = [0, 1].map(|axis| padding.along(axis, image[axis], size.0[axis], stride.0[axis]));
                 let params =
                     PoolParams { size: words(*size), stride: words(stride), pad: border(pad), clamp: Clamp::NONE };
@@ -275,7 +287,7 @@ impl Lowering<'_> {
 
     fn global_pool(&mut self, node: &Node) {
         let (x, input) = self.tensors[&node.inputs[0]];
-        let image = &self.shapes[&node.inputs[0]];
+        let image = self.image(&node.inputs[0]);
         let size = Pair([image[0], image[1]]);
         let shape = vec![1, 1, 1, image[2] as u32];
         let params = PoolParams { size: words(size), stride: [1, 1], pad: border([[0; 2]; 2]), clamp: Clamp::NONE };

@@ -7,6 +7,7 @@ mod calibrate;
 mod fold;
 mod lower;
 mod overflow;
+mod recurrent;
 mod scale;
 
 use anyhow::Result;

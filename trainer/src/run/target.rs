@@ -46,7 +46,7 @@ impl Target {
         const MEGABYTE: usize = 1 << 20;
         match self {
             Self::Host => None,
-            Self::M0 => board("m0", "microbit", 0x0002_0000, MEGABYTE / 8, 1024),
+            Self::M0 => board("m0", "microbit", 0x0002_8000, 96 << 10, 1024),
             Self::M3 => board("m3", "mps2-an385", 0x0010_0000, 3 * MEGABYTE, 1600),
             Self::M4 => board("m4", "mps2-an386", 0x0010_0000, 3 * MEGABYTE, 1600),
             Self::M7 => board("m7", "mps2-an500", 0x0010_0000, 3 * MEGABYTE, 1600),
