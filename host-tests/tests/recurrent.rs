@@ -59,7 +59,7 @@ fn layer(op: Op, time: usize, seed: u64) -> (Trained, Dataset) {
         range: Some([-1.0, 1.0]),
     };
     let preprocess = Preprocess { gain: vec![1.0], offset: vec![0.0], range: data.range };
-    (Trained { graph, weights, meta: Meta { preprocess, classes: vec![] } }, data)
+    (Trained { graph, weights, meta: Meta { preprocess, classes: vec![], front_end: None } }, data)
 }
 
 fn compiled(model: &Trained, data: &Dataset) -> Vec<u8> {

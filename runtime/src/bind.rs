@@ -5,12 +5,12 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, RecurrentParams, ReduceFunction, Step, SvdfParams,
-    Tensor,
+    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, RecurrentParams, ReduceFunction, SpectrogramParams,
+    Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
     Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize, Softmax,
-    Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent,
+    Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent, spectrogram,
 };
 
 /// A step bound to its weights and shapes.
@@ -34,6 +34,8 @@ pub(crate) enum Call<'m> {
     LstmFrom(Lstm<'m>),
     Recurrent(Recurrent<'m>),
     RecurrentFrom(Recurrent<'m>),
+    Spectrogram(Spectrogram<'m>),
+    SpectrogramFrom(Spectrogram<'m>),
     Binary(Binary, Broadcast),
     View(View),
     Take { len: usize, inner: usize, indices: &'m [i32] },
@@ -143,6 +145,8 @@ impl<'m> Call<'m> {
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
             Op::Recurrent(p) if step.inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
+            Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
+            Op::Spectrogram(p) => Self::Spectrogram(short_time_spectrum(data, p, a, y)?),
             Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
             Op::Gather(p) => {
                 let axis = p.axis as usize;
@@ -162,7 +166,7 @@ impl<'m> Call<'m> {
     /// Whether the kernel changes states.
     #[inline(always)]
     pub const fn has_states(&self) -> bool {
-        matches!(self, Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::Svdf(_))
+        matches!(self, Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::Svdf(_))
     }
 
     /// Bytes of scratch that the kernel needs, on every core the same.
@@ -175,6 +179,7 @@ impl<'m> Call<'m> {
             Self::Lstm(p) => lstm::scratch_len(p),
             Self::Recurrent(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
+            Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
             _ => 0,
         }
     }
@@ -269,6 +274,33 @@ fn recurrent_layer<'m>(
         recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(rows))?,
         input_channels: numbers(data, p.input_channels, rows)?,
         recurrent_channels: numbers(data, p.recurrent_channels, rows)?,
+    })
+}
+
+fn short_time_spectrum<'m>(
+    data: &'m [u8],
+    p: &SpectrogramParams,
+    a: &Tensor,
+    y: &Tensor,
+) -> Result<Spectrogram<'m>, StepProblem> {
+    let ([_, samples], [_, frames, features]) = (a.shape(), y.shape()) else { return Err(StepProblem::Shape) };
+    let (bands, features) = (p.bands as usize, *features as usize);
+    let coefficients = if p.has_coefficients == 0 { Some(0) } else { features.checked_mul(bands) };
+    // The length of the transform, where it is one of those that there are.
+    let log2 = if (4..=10).contains(&p.log2) { p.log2 } else { return Err(StepProblem::Params) };
+    Ok(Spectrogram {
+        samples: *samples as usize,
+        frames: *frames as usize,
+        hop: p.hop as usize,
+        log2,
+        floor: p.floor,
+        zero_point: y.zero_point,
+        window: numbers(data, p.window, p.frame as usize)?,
+        twiddles: numbers(data, p.twiddles, 1 << (log2 - 1))?,
+        bands: numbers(data, p.band_bins, bands)?,
+        weights: numbers(data, p.weights, p.weight_count as usize)?,
+        coefficients: numbers(data, p.coefficients, coefficients.ok_or(StepProblem::Shape)?)?,
+        channels: numbers(data, p.channels, features)?,
     })
 }
 

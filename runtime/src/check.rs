@@ -4,9 +4,10 @@ use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, Step, Tensor,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, SpectrogramParams, Step,
+    Tensor,
 };
-use crate::kernels::{Channel, Conv2d, MatMul, Scale, View, Window};
+use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::plan::{lead, may_overwrite};
 
@@ -156,9 +157,13 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
-    let (svdf, cells);
+    let (svdf, cells, samples);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
-        Op::Lstm(_) | Op::Recurrent(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Spectrogram(p) => {
+            samples = [(DType::I16, p.frame.checked_sub(p.hop).map(|past| past as usize))];
+            &samples
+        }
         Op::Lstm(_) | Op::Recurrent(_) => {
             let states = x.dims.first().and_then(|&batch| hidden.checked_mul(batch as usize));
             cells = [(DType::I8, states), (DType::I16, states)];
@@ -315,6 +320,11 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             channel_scales(bound.input_channels)?;
             channel_scales(bound.recurrent_channels)
         }
+        (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound)) => {
+            spectrum(p, bound)?;
+            check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
+            check(a.dims[0] == y.dims[0], StepProblem::Shape)
+        }
         (Op::Svdf(p), Call::Svdf(bound)) => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
             let rows = elements(a)?.checked_div(bound.inputs);
@@ -337,6 +347,20 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
     }
 }
 
+/// Frames lie in the samples, bands in the spectrum, and no intermediate number overflows.
+fn spectrum(p: &SpectrogramParams, bound: &Spectrogram<'_>) -> Result<(), StepProblem> {
+    let fits = p.frame <= 1 << bound.log2 && (1..=p.frame).contains(&p.hop);
+    check(fits && bound.frames > 0 && bound.samples.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
+    check(p.has_coefficients <= 1 && (0..=64 << 10).contains(&p.floor), StepProblem::Params)?;
+    check(p.has_coefficients == 1 || bound.bands.len() == bound.features(), StepProblem::Shape)?;
+    let bins = bound.twiddles.len();
+    let is_inside = |&[start, count]: &[u16; 2]| usize::from(start).saturating_add(count.into()) <= bins;
+    check(!bound.bands.is_empty() && bound.bands.iter().all(is_inside), StepProblem::Params)?;
+    let used: usize = bound.bands.iter().map(|&[_, count]| usize::from(count)).sum();
+    check(used == bound.weights.len() && bound.weights.iter().all(|&w| w <= 1 << 12), StepProblem::Params)?;
+    channel_scales(bound.channels)
+}
+
 /// The element types that each operator takes and gives.
 fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
     // Where the inputs are not alike, the others are looked at by themselves.
@@ -344,9 +368,14 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
-    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Svdf(_)) { [inputs[0]; 2] } else { inputs };
+    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Svdf(_)) {
+        [inputs[0]; 2]
+    } else {
+        inputs
+    };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
+        Op::Spectrogram(_) => (DType::I16, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
         Op::ArgMax => (DType::I8, DType::I32),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),

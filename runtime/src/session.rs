@@ -8,7 +8,7 @@ use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
     activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
-    recurrent, reduce, resize, softmax, svdf, transpose_conv, view,
+    recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
 };
 use crate::model::Model;
 
@@ -285,6 +285,10 @@ fn stateful(
             let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
         }
+        Call::SpectrogramFrom(p) => {
+            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+        }
         Call::RecurrentFrom(p) if step.inputs.len() == 2 => {
             let hidden = i8s(state.get_mut(range(1)?)?);
             recurrent::recurrent_from(p, x, hidden, &mut [], i8s(y), i8s(scratch));
@@ -319,7 +323,8 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
         Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
         Call::Gather { len, inner, .. } => view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y)),
-        Call::Svdf(_) | Call::LstmFrom(_) | Call::RecurrentFrom(_) => return None,
+        Call::Svdf(_) | Call::LstmFrom(_) | Call::RecurrentFrom(_) | Call::SpectrogramFrom(_) => return None,
+        Call::Spectrogram(p) => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Recurrent(p) => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),

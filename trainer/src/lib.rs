@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod data;
+pub mod front_end;
 pub mod graph;
 pub mod import;
 pub mod metrics;

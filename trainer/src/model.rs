@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Preprocess;
+use crate::data::{Dataset, Preprocess};
+use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Tensor, Weights};
 
 /// A network with its weights, in f32.
@@ -29,6 +31,41 @@ pub struct Meta {
     pub preprocess: Preprocess,
     /// Names of the classes; empty for regression.
     pub classes: Vec<String>,
+    /// What turns samples into features before `preprocess`, where something does.
+    #[serde(default)]
+    pub front_end: Option<FrontEnd>,
+}
+
+impl Meta {
+    /// What the network sees of raw samples.
+    ///
+    /// # Errors
+    /// The front end has a field that is out of its range.
+    pub fn apply<'a>(&self, samples: impl IntoParallelIterator<Item = &'a [f32]>) -> Result<Vec<f32>> {
+        let Some(front_end) = &self.front_end else {
+            let parts = samples.into_par_iter().map(|raw| self.preprocess.apply(raw).collect::<Vec<_>>());
+            return Ok(parts.collect::<Vec<_>>().concat());
+        };
+        let tables = front_end.tables()?;
+        let features = |raw| self.preprocess.apply(&front_end.apply(&tables, raw)).collect::<Vec<_>>();
+        Ok(samples.into_par_iter().map(features).collect::<Vec<_>>().concat())
+    }
+
+    /// What the network sees of these samples of a data set.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn inputs(&self, data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> {
+        self.apply(samples.iter().map(|&index| data.sample(index)).collect::<Vec<_>>())
+    }
+
+    /// The shape of what the network sees of samples of this shape.
+    ///
+    /// # Errors
+    /// The front end does not take them.
+    pub fn input_shape(&self, raw: &[usize]) -> Result<Vec<usize>> {
+        self.front_end.as_ref().map_or_else(|| Ok(raw.to_vec()), |front_end| front_end.shape(raw))
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Augment, Scaling, Source};
+use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Input, Node, Op};
 use crate::nn::{Initializer, Loss, Optimizer, Schedule};
 
@@ -23,7 +24,9 @@ pub struct Recipe {
     pub seed: u64,
     /// What to learn from.
     pub data: Source,
-    /// How raw values become what the network sees.
+    /// What turns samples of a microphone or another sensor into features.
+    pub front_end: Option<FrontEnd>,
+    /// How raw values, or features, become what the network sees.
     #[serde(default)]
     pub scaling: Scaling,
     /// Chance changes of training images.

@@ -9,10 +9,12 @@ use thumbnet::{Model, Observer, Session};
 
 use crate::compile::{Program, TensorDesc, aligned};
 use crate::data::Dataset;
+use crate::front_end;
 use crate::graph::Tensor;
 use crate::model;
 use crate::nn::{Net, Params, Value, device};
 use crate::quantize::fold;
+use crate::run::input_bytes;
 use crate::train::Evaluation;
 
 /// Raw inputs of a model for samples of a data set, back to back.
@@ -22,13 +24,24 @@ use crate::train::Evaluation;
 pub fn quantized_inputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<u8>> {
     let copy = aligned(bytes);
     let model = Model::new(bytemuck::cast_slice(&copy))?;
-    let expected = model.input(0).and_then(|tensor| tensor.elements()).unwrap_or(0) as usize;
-    ensure!(data.width() == expected, "samples have {} values, the model takes {expected}", data.width());
+    let input = model.input(0).context("the model has no input")?;
+    let expected = input.elements().unwrap_or(0) as usize;
+    check_width(data, input.dtype, expected)?;
     let map: Vec<(f32, f32)> = model.raw_map().take(expected).collect();
-    Ok(samples.iter().flat_map(|&index| quantize(data.sample(index), &map)).collect())
+    Ok(samples.iter().flat_map(|&index| quantize(data.sample(index), input.dtype, &map)).collect())
 }
 
-fn quantize(raw: &[f32], map: &[(f32, f32)]) -> Vec<u8> {
+/// Samples of a front end may be longer than all its hops together: what is left over is not looked at.
+fn check_width(data: &Dataset, dtype: DType, expected: usize) -> Result<()> {
+    let fits = if dtype == DType::I16 { data.width() >= expected } else { data.width() == expected };
+    ensure!(fits, "samples have {} values, the model takes {expected}", data.width());
+    Ok(())
+}
+
+fn quantize(raw: &[f32], dtype: DType, map: &[(f32, f32)]) -> Vec<u8> {
+    if dtype == DType::I16 {
+        return raw.iter().zip(map).flat_map(|(&x, _)| front_end::quantize(x).to_le_bytes()).collect();
+    }
     let value = |(&raw, &(gain, offset)): (&f32, &(f32, f32))| {
         thumbnet::kernels::quantize::round_to_i8(raw * gain + offset).cast_unsigned()
     };
@@ -40,11 +53,12 @@ fn quantize(raw: &[f32], map: &[(f32, f32)]) -> Vec<u8> {
 /// # Errors
 /// The program does not take samples of this size.
 pub fn golden_inputs(program: &Program, data: &Dataset, count: usize) -> Result<Vec<Vec<u8>>> {
-    let expected: usize = program.tensors[0].shape.iter().map(|&dim| dim as usize).product();
-    ensure!(data.width() == expected, "samples have {} values, the model takes {expected}", data.width());
+    let TensorDesc { dtype, shape, .. } = &program.tensors[0];
+    let expected: usize = shape.iter().map(|&dim| dim as usize).product();
+    check_width(data, *dtype, expected)?;
     let map = program.gain.iter().copied().zip(program.offset.iter().copied());
     let map: Vec<(f32, f32)> = map.cycle().take(expected).collect();
-    Ok((0..count.min(data.len())).map(|index| quantize(data.sample(index), &map)).collect())
+    Ok((0..count.min(data.len())).map(|index| quantize(data.sample(index), *dtype, &map)).collect())
 }
 
 /// Inputs for a certificate where there is no data: seeded noise over all of int8, or over −1..1.
@@ -83,8 +97,10 @@ fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> 
     let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
     let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
     let mut all = Vec::new();
-    for input in inputs.chunks_exact(data.width()) {
-        let answer = session.infer(bytemuck::cast_slice(input))?;
+    for input in inputs.chunks_exact(input_bytes(&model)) {
+        session.input_bytes_mut(0)?.copy_from_slice(input);
+        session.run();
+        let answer: &[i8] = session.output(0)?;
         all.extend(answer.iter().map(|&q| output.scale * (i32::from(q) - output.zero_point) as f32));
     }
     Ok(all)
@@ -105,14 +121,14 @@ pub fn signal_to_noise(
     let float = fold(float)?;
     let net = Net::new(&float.graph)?;
     let params = Params::from_weights(&float.graph, &float.weights, &device())?;
-    let numbers = samples.iter().flat_map(|&index| float.meta.preprocess.apply(data.sample(index))).collect();
-    let values = net.forward(&params, Value::new(numbers, samples.len(), &data.shape, &device()));
+    let numbers = float.meta.inputs(data, &samples)?;
+    let values = net.forward(&params, Value::new(numbers, samples.len(), &float.graph.inputs[0].shape, &device()));
     let copy = aligned(bytes);
     let model = Model::new(bytemuck::cast_slice(&copy))?;
     let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
     let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
     let mut taps = Taps(vec![Vec::new(); model.steps().count()]);
-    for input in quantized_inputs(bytes, data, &samples)?.chunks_exact(data.width()) {
+    for input in quantized_inputs(bytes, data, &samples)?.chunks_exact(input_bytes(&model)) {
         session.input_bytes_mut(0)?.copy_from_slice(input);
         session.run_observed(&mut taps);
     }

@@ -315,6 +315,38 @@ record! {
     }
 }
 
+record! {
+    /// Parameters of a short-time spectrum; see [`crate::kernels::Spectrogram`]. Offsets are in the data section.
+    pub struct SpectrogramParams {
+        /// Samples of a frame, at most the transform's length.
+        pub frame: u32,
+        /// Samples from one frame to the next, at most `frame`.
+        pub hop: u32,
+        /// Bits of the transform's length, 4 to 10.
+        pub log2: u32,
+        /// Number of bands.
+        pub bands: u32,
+        /// Number of weights of all bands.
+        pub weight_count: u32,
+        /// Least logarithm of an energy, Q6.10.
+        pub floor: i32,
+        /// 1 where the features are coefficients of the bands' logarithms, 0 where they are these.
+        pub has_coefficients: u32,
+        /// Offset of the window, i16.
+        pub window: u32,
+        /// Offset of the twiddle factors, i16 pairs.
+        pub twiddles: u32,
+        /// Offset of the bands, u16 pairs: first bin, number of bins.
+        pub band_bins: u32,
+        /// Offset of the bands' weights, u16.
+        pub weights: u32,
+        /// Offset of the coefficients, i16, where there are any.
+        pub coefficients: u32,
+        /// Offset of the features' [`crate::kernels::Channel`]s.
+        pub channels: u32,
+    }
+}
+
 code! {
     /// Functions of two elements, with broadcasting; factors as in [`AddParams`], `q' = q − zero_point`.
     pub enum BinaryFunction {
@@ -516,6 +548,9 @@ ops! {
     /// Recurrent layer over a sequence: of the input alone with empty states, or of the input, hidden state and, but for a
     /// simple layer, memory, which it changes.
     25 Recurrent(RecurrentParams) "recurrent" 1..=3;
+    /// Features of the short-time spectrum of i16 samples: of the input alone, as if silence came before, or of the input and
+    /// the samples before it, which it changes.
+    26 Spectrogram(SpectrogramParams) "spectrogram" 1..=2;
 }
 
 /// One step of a program.

@@ -36,6 +36,7 @@ mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 pub mod eltwise;
+pub mod fft;
 #[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod finish;
 pub mod fully_connected;
@@ -49,6 +50,7 @@ pub mod reduce;
 pub mod reference;
 pub mod resize;
 pub mod softmax;
+pub mod spectrogram;
 mod stream;
 pub mod svdf;
 pub mod transpose_conv;
@@ -352,6 +354,44 @@ pub struct Recurrent<'m> {
     pub input_channels: &'m [Channel],
     /// Biases at `2^−7·s_u`, and factors `2^−7·s_u / 2^−12`.
     pub recurrent_channels: &'m [Channel],
+}
+
+/// Arguments of [`spectrogram::spectrogram`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Spectrogram<'m> {
+    /// Samples of a row.
+    pub samples: usize,
+    /// Frames of a row: `samples / hop`.
+    pub frames: usize,
+    /// Samples from one frame to the next.
+    pub hop: usize,
+    /// Bits of the transform's length, 4 to 10.
+    pub log2: u32,
+    /// Least logarithm of an energy, Q6.10.
+    pub floor: i32,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Q0.15, one factor per sample of a frame.
+    pub window: &'m [i16],
+    /// `e^(−2πi·k/N)`, Q0.15.
+    pub twiddles: &'m [[i16; 2]],
+    /// First bin and number of bins of every band.
+    pub bands: &'m [[u16; 2]],
+    /// Weights of every band's bins, one band after the other, Q4.12.
+    pub weights: &'m [u16],
+    /// `[feature][band]`, Q0.15, or empty where the bands are the features.
+    pub coefficients: &'m [i16],
+    /// Offset in Q6.10 and factor of every feature.
+    pub channels: &'m [Channel],
+}
+
+impl Spectrogram<'_> {
+    /// Features of a frame.
+    #[must_use]
+    pub const fn features(&self) -> usize {
+        self.channels.len()
+    }
 }
 
 /// Arguments of [`lstm::lstm`]. Gates are in the order input, forget, cell, output.

@@ -205,7 +205,7 @@ fn lstm(p: &Recurrent<'_>, inputs: &[i16], recurrents: &[i16], state: &mut State
 fn to_q12(c: i16, fraction: u32) -> i16 {
     let c = i32::from(c);
     if fraction > 12 {
-        let shift = fraction - 12 & 3;
+        let shift = (fraction - 12) & 3;
         return ((c + (1 << shift >> 1)) >> shift) as i16;
     }
     saturate(c << (12 - fraction))

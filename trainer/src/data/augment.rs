@@ -1,10 +1,12 @@
-//! Augmentation: chance changes of training images, never of test images.
+//! Augmentation: chance changes of training samples, never of test samples.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-/// How far images may be changed. All zeros changes nothing.
+use super::waveform::Waveform;
+
+/// How far images and recordings may be changed. All zeros changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
@@ -16,6 +18,8 @@ pub struct Augment {
     pub zoom: f32,
     /// Whether half of the images are mirrored left to right.
     pub flip: bool,
+    /// For recordings.
+    pub waveform: Waveform,
 }
 
 impl Augment {
@@ -25,10 +29,22 @@ impl Augment {
         *self != Self::default()
     }
 
-    /// Changes one image of raw values, height × width × channels. What comes in at the border is `fill`.
+    /// Changes what a front end has made of one sample, `[time, features]`.
+    pub fn mask(&self, features: &mut [f32], shape: &[usize], rng: &mut StdRng) {
+        if let &[time, width] = shape {
+            self.waveform.mask(features, [time, width], rng);
+        }
+    }
+
+    /// Changes one recording, or one image of raw values, height × width × channels. What comes in at an image's border is
+    /// `fill`.
     #[must_use]
     pub fn apply(&self, image: &[f32], shape: &[usize], fill: f32, rng: &mut StdRng) -> Vec<f32> {
-        let &[height, width, channels] = shape else { return image.to_vec() };
+        let (height, width, channels) = match *shape {
+            [height, width, channels] => (height, width, channels),
+            [_] => return self.waveform.apply(image, rng),
+            _ => return image.to_vec(),
+        };
         let mut within = |most: f32| if most > 0.0 { rng.random_range(-most..=most) } else { 0.0 };
         let (dy, dx) = (within(self.shift), within(self.shift));
         let (sin, cos) = within(self.rotate).to_radians().sin_cos();

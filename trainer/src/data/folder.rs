@@ -1,13 +1,15 @@
 //! Images in folders: `train/<class>/*.png|jpg`, and `test/` likewise or a share of the training images.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use image::imageops::FilterType;
 use rayon::prelude::*;
 
+use super::files::{files, names};
 use super::{Dataset, Loaded, Targets};
+
+const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// Reads all images; the class names are those of the folders, sorted.
 pub(super) fn load(root: &Path, size: Option<[usize; 2]>, grayscale: bool, share: f64, seed: u64) -> Result<Loaded> {
@@ -30,29 +32,9 @@ pub(super) fn load(root: &Path, size: Option<[usize; 2]>, grayscale: bool, share
     Ok(Loaded { test: set(&test, &classes, size, grayscale)?, train: all })
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let folders = entries(folder)?.into_iter().filter(|path| path.is_dir());
-    Ok(folders.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect())
-}
-
-fn images(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_image = |path: &PathBuf| {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg"))
-    };
-    Ok(entries(folder)?.into_iter().filter(is_image).collect())
-}
-
 fn first_size(root: &Path, classes: &[String]) -> Result<[usize; 2]> {
     for class in classes {
-        if let Some(path) = images(&root.join(class))?.first() {
+        if let Some(path) = files(&root.join(class), &IMAGES).first() {
             let (width, height) =
                 image::image_dimensions(path).with_context(|| format!("cannot read {}", path.display()))?;
             return Ok([height as usize, width as usize]);
@@ -62,19 +44,15 @@ fn first_size(root: &Path, classes: &[String]) -> Result<[usize; 2]> {
 }
 
 fn set(root: &Path, classes: &[String], size: [usize; 2], grayscale: bool) -> Result<Dataset> {
-    let mut files = Vec::new();
+    let mut all = Vec::new();
     for (label, class) in classes.iter().enumerate() {
-        let folder = root.join(class);
-        if folder.is_dir() {
-            files.extend(images(&folder)?.into_iter().map(|path| (label, path)));
-        }
+        all.extend(files(&root.join(class), &IMAGES).into_iter().map(|path| (label, path)));
     }
-    let pixels: Vec<Vec<f32>> =
-        files.par_iter().map(|(_, path)| pixels(path, size, grayscale)).collect::<Result<_>>()?;
+    let pixels: Vec<Vec<f32>> = all.par_iter().map(|(_, path)| pixels(path, size, grayscale)).collect::<Result<_>>()?;
     Ok(Dataset {
         shape: vec![size[0], size[1], if grayscale { 1 } else { 3 }],
         inputs: pixels.concat(),
-        targets: Targets::Classes(files.iter().map(|(label, _)| *label).collect()),
+        targets: Targets::Classes(all.iter().map(|(label, _)| *label).collect()),
         classes: classes.to_vec(),
         range: Some([0.0, 255.0]),
     })

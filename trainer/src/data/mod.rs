@@ -4,16 +4,23 @@ mod augment;
 mod csv;
 mod digits;
 mod download;
+mod files;
 mod folder;
 mod idx;
 mod npy;
 mod preprocess;
+mod series;
 mod source;
 mod split;
+mod strokes;
+mod wav;
+mod waveform;
 
 pub use augment::Augment;
 pub use preprocess::{Preprocess, Scaling};
 pub use source::{Loaded, Source};
+pub use wav::read as read_wav;
+pub use waveform::Waveform;
 
 use anyhow::{Result, ensure};
 

@@ -17,11 +17,12 @@ pub enum Scaling {
     ZeroOne,
     /// To −1..1, likewise.
     PlusMinusOne,
-    /// To mean 0 and deviation 1 over the training set: of all pixels of an image, of each feature otherwise.
+    /// To mean 0 and deviation 1 over the training set: of all pixels of an image, of each channel of a
+    /// sequence, of each feature otherwise.
     Standardize,
 }
 
-/// `x = raw · gain + offset`, with one pair, or one for each element of a sample.
+/// `x = raw · gain + offset`, with one pair, one for each channel of a sequence, or one for each element of a sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
     /// Factor.
@@ -38,8 +39,11 @@ impl Preprocess {
     /// # Errors
     /// A feature that should be scaled has the same value in every sample.
     pub fn fit(scaling: Scaling, train: &Dataset) -> Result<Self> {
-        let is_image = train.shape.len() == 3;
-        let features = if is_image { 1 } else { train.width() };
+        let features = match *train.shape {
+            [_, _, _] => 1,
+            [_, channels] => channels,
+            _ => train.width(),
+        };
         let mut map = Self { gain: vec![], offset: vec![], range: train.range };
         for feature in 0..features {
             let values = || train.inputs.iter().skip(feature).step_by(features).map(|&value| f64::from(value));

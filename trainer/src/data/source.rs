@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, csv, digits, download, folder, idx, npy};
+use super::files::{Split, labelled};
+use super::{Dataset, csv, digits, download, folder, idx, npy, series, strokes, wav};
 
 const fn train_count() -> usize {
     6000
@@ -78,6 +79,48 @@ pub enum Source {
         #[serde(default = "share")]
         test_share: f64,
     },
+    /// Recordings: `<class>/*.wav`, or `train/<class>/*.wav` and `test/<class>/*.wav`.
+    Wav {
+        /// Folder that holds the class folders, or `train`.
+        path: PathBuf,
+        /// Samples per second; recordings with another rate are resampled, several channels become one.
+        rate: u32,
+        /// Length; longer recordings are cut, shorter ones end in silence.
+        seconds: f64,
+        /// Cuts off what is so many decibels below the peak at both ends.
+        trim_db: Option<f32>,
+        /// Names of the files of the test set, with `*` and `?`: `["*_theo_*"]` keeps a speaker aside.
+        #[serde(default)]
+        test_files: Vec<String>,
+        /// Otherwise, and without a folder `test`, the share of each class's files that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+    /// Series of numbers, a row for each moment: `<class>/*.csv|tsv|txt`, or in `train` and `test`.
+    Series {
+        /// Folder that holds the class folders, or `train`.
+        path: PathBuf,
+        /// Rows of a sample.
+        length: usize,
+        /// Rows from one sample of a file to the next; all samples of a file are on the same side of the split.
+        stride: usize,
+        /// Names of the files of the test set, with `*` and `?`.
+        #[serde(default)]
+        test_files: Vec<String>,
+        /// Otherwise, and without a folder `test`, the share of each class's files that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+    /// Strokes as JSON: `{"strokes": [{"label": …, "strokePoints": [{"x": …, "y": …}]}]}`.
+    Strokes {
+        /// Folder of the files.
+        path: PathBuf,
+        /// Points that each stroke is brought to.
+        length: usize,
+        /// Share of each file's strokes, its last ones, that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
 }
 
 /// A training and a test set with the same shape and classes.
@@ -98,7 +141,13 @@ impl Source {
         }
         match &mut self {
             Self::Digits { .. } => {}
-            Self::Idx { path, .. } | Self::Folder { path, .. } | Self::Csv { path, .. } | Self::Npy { path, .. } => {
+            Self::Idx { path, .. }
+            | Self::Folder { path, .. }
+            | Self::Csv { path, .. }
+            | Self::Npy { path, .. }
+            | Self::Wav { path, .. }
+            | Self::Series { path, .. }
+            | Self::Strokes { path, .. } => {
                 *path = new.to_owned();
             }
         }
@@ -128,6 +177,17 @@ impl Source {
                 csv::load(path, label.as_deref(), *classify)?.split(checked(*test_share)?, seed)
             }
             Self::Npy { path, test_share } => npy::load(path)?.split(checked(*test_share)?, seed),
+            Self::Wav { path, rate, seconds, trim_db, test_files, test_share } => {
+                let split = Split { files: test_files, share: checked(*test_share)?, seed };
+                let length = (f64::from(*rate) * seconds).round() as usize;
+                let options = wav::Options { rate: *rate, length, trim_db: *trim_db };
+                wav::load(&labelled(path, &["wav"], &split)?, &options)?
+            }
+            Self::Series { path, length, stride, test_files, test_share } => {
+                let split = Split { files: test_files, share: checked(*test_share)?, seed };
+                series::load(&labelled(path, &series::ENDINGS, &split)?, *length, *stride)?
+            }
+            Self::Strokes { path, length, test_share } => strokes::load(path, *length, checked(*test_share)?)?,
         };
         let checked = |set: Dataset, name| set.checked().with_context(|| format!("{name} set of {self}"));
         Ok(Loaded { train: checked(loaded.train, "training")?, test: checked(loaded.test, "test")? })
@@ -143,7 +203,13 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Digits { .. } => f.write_str("generated digits"),
-            Self::Idx { path, .. } | Self::Folder { path, .. } | Self::Csv { path, .. } | Self::Npy { path, .. } => {
+            Self::Idx { path, .. }
+            | Self::Folder { path, .. }
+            | Self::Csv { path, .. }
+            | Self::Npy { path, .. }
+            | Self::Wav { path, .. }
+            | Self::Series { path, .. }
+            | Self::Strokes { path, .. } => {
                 write!(f, "{}", path.display())
             }
         }

@@ -20,8 +20,9 @@ pub(super) fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> R
     let params = Params::from_weights(&model.graph, &model.weights, &device())?;
     let mut all = Activations::new();
     for batch in samples.chunks(64) {
-        let numbers = batch.iter().flat_map(|&index| model.meta.preprocess.apply(data.sample(index))).collect();
-        for (name, value) in net.forward(&params, Value::new(numbers, batch.len(), &data.shape, &device())) {
+        let numbers = model.meta.inputs(data, batch)?;
+        let input = Value::new(numbers, batch.len(), &model.graph.inputs[0].shape, &device());
+        for (name, value) in net.forward(&params, input) {
             all.entry(name).or_default().extend(value.numbers().data);
         }
     }

@@ -26,7 +26,7 @@ pub(super) const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
 pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
     let shapes = model.graph.shapes()?;
     let mut lowering = Lowering { model, shapes, seen, method, program: Program::default(), tensors: BTreeMap::new() };
-    lowering.inputs();
+    lowering.inputs()?;
     for node in &model.graph.nodes {
         if !lowering.tensors.contains_key(&node.name) {
             lowering
@@ -50,11 +50,11 @@ pub(super) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn graph(&self) -> &Graph {
+    pub(super) fn graph(&self) -> &Graph {
         &self.model.graph
     }
 
-    fn inputs(&mut self) {
+    fn inputs(&mut self) -> Result<()> {
         let meta = &self.model.meta;
         let input = &self.model.graph.inputs[0];
         let map = &meta.preprocess;
@@ -63,6 +63,12 @@ impl Lowering<'_> {
             _ => range(&self.seen[&input.name], Calibration::MinMax),
         };
         let quant = Quant::of_range(ends);
+        self.program.name.clone_from(&self.model.graph.name);
+        self.program.labels.clone_from(&meta.classes);
+        self.program.inputs = 1;
+        if let Some(front_end) = &meta.front_end {
+            return self.front_end(front_end, quant);
+        }
         let (scale, zero_point) = (f64::from(quant.scale), f64::from(quant.zero_point));
         self.program.gain = map.gain.iter().map(|&gain| (f64::from(gain) / scale) as f32).collect();
         self.program.offset =
@@ -74,21 +80,19 @@ impl Lowering<'_> {
         {
             (*gain, *offset) = (1.0, -128.0);
         }
-        self.program.name.clone_from(&self.model.graph.name);
-        self.program.labels.clone_from(&meta.classes);
-        self.program.inputs = 1;
         let (name, shape) = (input.name.clone(), batched(&input.shape));
         self.push_tensor(&name, DType::I8, shape, quant);
         self.tensors.insert(name, (0, quant));
+        Ok(())
     }
 
-    fn push_tensor(&mut self, name: &str, dtype: DType, shape: Vec<u32>, quant: Quant) {
+    pub(super) fn push_tensor(&mut self, name: &str, dtype: DType, shape: Vec<u32>, quant: Quant) {
         let Quant { scale, zero_point } = quant;
         self.program.tensors.push(TensorDesc { name: name.into(), dtype, shape, scale, zero_point, constant: None });
     }
 
     /// Appends a step that computes a tensor of this name and shape.
-    fn push(&mut self, name: &str, shape: Vec<u32>, quant: Quant, op: StepOp, inputs: Vec<usize>) {
+    pub(super) fn push(&mut self, name: &str, shape: Vec<u32>, quant: Quant, op: StepOp, inputs: Vec<usize>) {
         self.push_tensor(name, DType::I8, shape, quant);
         self.program.steps.push(StepDesc { op, inputs });
         self.tensors.insert(name.to_owned(), (self.program.tensors.len() - 1, quant));
@@ -108,7 +112,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn shape(&self, name: &str) -> Vec<u32> {
+    pub(super) fn shape(&self, name: &str) -> Vec<u32> {
         batched(&self.shapes[name])
     }
 

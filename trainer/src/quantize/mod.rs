@@ -5,6 +5,7 @@
 
 mod calibrate;
 mod fold;
+mod front_end;
 mod lower;
 mod overflow;
 mod recurrent;

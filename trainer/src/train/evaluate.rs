@@ -72,10 +72,10 @@ pub fn predict(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
     let net = Net::new(&model.graph)?;
     let input = &model.graph.inputs[0];
     ensure!(
-        input.shape == data.shape,
+        input.shape == model.meta.input_shape(&data.shape)?,
         "the model takes samples of shape {:?}, the data has {:?}",
         input.shape,
-        data.shape
+        model.meta.input_shape(&data.shape)?
     );
     let output = &model.graph.outputs[0];
     let (found, expected) = (net.shapes()[output].iter().product::<usize>(), data.target_width());
@@ -84,8 +84,8 @@ pub fn predict(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
     let order: Vec<usize> = (0..data.len()).collect();
     let mut outputs = Vec::new();
     for batch in batches(&order, 256) {
-        let numbers = batch.iter().flat_map(|&index| model.meta.preprocess.apply(data.sample(index))).collect();
-        let mut values = net.forward(&params, Value::new(numbers, batch.len(), &data.shape, &device()));
+        let numbers = model.meta.inputs(data, batch)?;
+        let mut values = net.forward(&params, Value::new(numbers, batch.len(), &input.shape, &device()));
         outputs.extend(values.remove(output).map(|value| value.numbers().data).unwrap_or_default());
     }
     Ok(outputs)

@@ -100,6 +100,21 @@ pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model
     Ok((model, report))
 }
 
+/// What a model will know of its data.
+fn meta(recipe: &Recipe, train: &Dataset) -> Result<Meta> {
+    let neutral = Preprocess { gain: vec![1.0], offset: vec![0.0], range: None };
+    let mut meta = Meta { preprocess: neutral, classes: train.classes.clone(), front_end: recipe.front_end.clone() };
+    meta.preprocess = if meta.front_end.is_some() {
+        let all: Vec<usize> = (0..train.len()).collect();
+        let inputs = meta.inputs(train, &all)?;
+        let features = Dataset { shape: meta.input_shape(&train.shape)?, inputs, range: None, ..train.select(&[]) };
+        Preprocess::fit(recipe.scaling, &features)?
+    } else {
+        Preprocess::fit(recipe.scaling, train)?
+    };
+    Ok(meta)
+}
+
 struct Trainer<'a> {
     recipe: Recipe,
     options: &'a Options,
@@ -117,7 +132,8 @@ struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     fn new(recipe: Recipe, data: &Loaded, options: &'a Options) -> Result<Self> {
-        let graph = recipe.graph(&data.train.shape)?;
+        let meta = meta(&recipe, &data.train)?;
+        let graph = recipe.graph(&meta.input_shape(&data.train.shape)?)?;
         let net = Net::new(&graph)?;
         let (found, expected) = (net.shapes()[&graph.outputs[0]].iter().product::<usize>(), data.train.target_width());
         ensure!(
@@ -125,8 +141,6 @@ impl<'a> Trainer<'a> {
             "the last layer \"{}\" answers {found} numbers, the data has {expected} classes or values: give it as many",
             graph.outputs[0]
         );
-        let preprocess = Preprocess::fit(recipe.scaling, &data.train)?;
-        let meta = Meta { preprocess, classes: data.train.classes.clone() };
         let (train, validation) = match recipe.train.validation {
             0.0 => (data.train.clone(), None),
             share => {
@@ -223,6 +237,11 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Shape of what the network sees.
+    fn shape(&self) -> &[usize] {
+        &self.net.graph().inputs[0].shape
+    }
+
     fn is_classifier(&self) -> bool {
         !self.meta.classes.is_empty()
     }
@@ -231,18 +250,18 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, batch: &[usize], rate: f64, rng: &mut StdRng) -> Result<(f64, usize)> {
         let augment = self.recipe.augment;
         let fill = self.train.range.map_or(0.0, |[low, _]| low);
-        let mut numbers = Vec::with_capacity(batch.len() * self.train.width());
-        for &index in batch {
-            let raw = self.train.sample(index);
-            if augment.is_active() {
-                let changed = augment.apply(raw, &self.train.shape, fill, rng);
-                numbers.extend(self.meta.preprocess.apply(&changed));
-            } else {
-                numbers.extend(self.meta.preprocess.apply(raw));
-            }
-        }
+        let numbers = if augment.is_active() {
+            let mut change = |&index: &usize| augment.apply(self.train.sample(index), &self.train.shape, fill, rng);
+            let changed: Vec<Vec<f32>> = batch.iter().map(&mut change).collect();
+            let mut numbers = self.meta.apply(changed.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            let width = self.shape().iter().product();
+            numbers.chunks_exact_mut(width).for_each(|features| augment.mask(features, self.shape(), rng));
+            numbers
+        } else {
+            self.meta.inputs(&self.train, batch)?
+        };
         let device = training_device();
-        let input = Value::new(numbers, batch.len(), &self.train.shape, &device);
+        let input = Value::new(numbers, batch.len(), self.shape(), &device);
         let scores = self.scores(&self.params, input)?;
         let target = targets(&self.train, batch, &device);
         let loss = self.recipe.train.loss.forward(scores.clone(), target);
@@ -263,8 +282,8 @@ impl<'a> Trainer<'a> {
         let order: Vec<usize> = (0..data.len()).collect();
         let (mut loss, mut right) = (0.0, 0);
         for batch in batches(&order, 256) {
-            let numbers = batch.iter().flat_map(|&index| self.meta.preprocess.apply(data.sample(index))).collect();
-            let scores = self.scores(&params, Value::new(numbers, batch.len(), &data.shape, &device))?;
+            let numbers = self.meta.inputs(data, batch)?;
+            let scores = self.scores(&params, Value::new(numbers, batch.len(), self.shape(), &device))?;
             let batch_loss = self.recipe.train.loss.forward(scores.clone(), targets(data, batch, &device));
             loss += f64::from(batch_loss.into_scalar::<f32>()) * batch.len() as f64;
             right += hits(scores, data, batch);
