@@ -108,6 +108,9 @@ pub(super) fn dot_1(w: &[i8], x: &[i8], zero_point: i32) -> i32 {
 pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
     let row_len = x.len();
     let (start, [mut a, mut b, mut c, mut d]) = fours_4(weights, x, zero_point);
+    if start == row_len {
+        return [a, b, c, d];
+    }
     let mut rows = weights.chunks_exact(row_len.max(1)).map(|row| row.get(start..).unwrap_or(&[]));
     let mut row = || rows.next().unwrap_or(&[]);
     let (w0, w1, w2, w3) = (row(), row(), row(), row());

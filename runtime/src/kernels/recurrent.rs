@@ -140,18 +140,23 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], r
 }
 
 /// A row's products with a vector, per row, in Q3.12.
+#[inline(never)]
 fn products(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16]) {
     let len = x.len().max(1);
-    let fours = weights.chunks_exact(len.saturating_mul(4));
-    let rest = fours.remainder();
-    let mut rows = y.iter_mut().zip(channels);
-    let mut put = |sum: i32| {
-        if let Some((y, channel)) = rows.next() {
-            *y = saturate(requantize_accumulator(channel.bias.wrapping_add(sum), channel.multiplier, channel.shift));
-        }
+    let put = |(y, channel): (&mut i16, &Channel), sum: i32| {
+        *y = saturate(requantize_accumulator(channel.bias.wrapping_add(sum), channel.multiplier, channel.shift));
     };
-    fours.for_each(|weights| dot_4(weights, x, 0).into_iter().for_each(&mut put));
-    rest.chunks_exact(len).for_each(|weights| put(dot_1(weights, x, 0)));
+    let fours = weights.chunks_exact(len.saturating_mul(4));
+    let rest = fours.remainder().chunks_exact(len);
+    let mut outputs = y.chunks_exact_mut(4);
+    let scales = channels.chunks_exact(4);
+    let last = scales.remainder();
+    for ((weights, channels), y) in fours.zip(scales).zip(&mut outputs) {
+        let sums = dot_4(weights, x, 0);
+        y.iter_mut().zip(channels).zip(sums).for_each(|(row, sum)| put(row, sum));
+    }
+    let rows = outputs.into_remainder().iter_mut().zip(last);
+    rows.zip(rest).for_each(|(row, weights)| put(row, dot_1(weights, x, 0)));
 }
 
 #[inline(always)]
