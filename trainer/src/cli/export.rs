@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet_trainer::compile::{Compiled, compile};
+use thumbnet_trainer::compile::{Compiled, Program, compile, stream};
 use thumbnet_trainer::data::Dataset;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::quantize::quantize;
@@ -25,6 +25,9 @@ pub struct Args {
     /// Golden cases in the certificate.
     #[arg(long, default_value_t = 2)]
     golden: usize,
+    /// Take so many frames per run and remember what came before, instead of a whole sequence at once.
+    #[arg(long, value_name = "FRAMES")]
+    stream: Option<usize>,
 }
 
 pub fn export(args: &Args) -> Result<()> {
@@ -32,10 +35,14 @@ pub fn export(args: &Args) -> Result<()> {
     let program = quantize(&model, &data.train, recipe.quantize)?;
     let golden = golden_inputs(&program, &data.test, args.golden)?;
     let compiled = compile(&program, &golden)?;
+    accuracy(&model, &compiled, &data.test)?;
+    let (program, compiled, golden) = match args.stream {
+        None => (program, compiled, golden),
+        Some(frames) => streaming(&program, &golden, frames)?,
+    };
     let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
     write(&path, &compiled.bytes)?;
 
-    accuracy(&model, &compiled, &data.test)?;
     println!(
         "{}: {} bytes, peak RAM {} bytes (no plan needs less than {}), {} multiply-accumulates, {} golden cases",
         path.display(),
@@ -46,6 +53,20 @@ pub fn export(args: &Args) -> Result<()> {
         golden.len()
     );
     Ok(())
+}
+
+/// The program that takes its input in parts. Its golden cases are the first parts of the whole ones.
+fn streaming(program: &Program, golden: &[Vec<u8>], frames: usize) -> Result<(Program, Compiled, Vec<Vec<u8>>)> {
+    let (program, whole) = stream(program, frames)?;
+    let input = &program.tensors[0];
+    let len = input.shape.iter().product::<u32>() as usize * input.dtype.size();
+    let golden: Vec<Vec<u8>> = golden.iter().map(|case| case[..len].to_vec()).collect();
+    let compiled = compile(&program, &golden)?;
+    println!("streams {frames} frames per run, {} bytes of state", compiled.plan.state_len);
+    if !whole.is_empty() {
+        println!("held whole, and what follows computed anew in every run: {}", whole.join(", "));
+    }
+    Ok((program, compiled, golden))
 }
 
 /// Prints what integers cost: signal to noise of every layer, and the accuracy beside the float's.

@@ -3,6 +3,7 @@
 mod certificate;
 mod plan;
 mod program;
+mod stream;
 mod write;
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use thumbnet::Model;
 
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
+pub use stream::stream;
 pub use write::write;
 
 /// A model file, and the plan that is in it.

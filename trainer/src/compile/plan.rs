@@ -61,7 +61,7 @@ pub fn plan(program: &Program) -> Result<Plan> {
     let (mut buffers, owner) = share(program, &records, &states);
     let tensors = buffers.len();
     for (step, &len) in (0..).zip(&scratch_len) {
-        buffers.push(Buffer { len, from: step, to: step });
+        buffers.push(Buffer { len: len.next_multiple_of(4), from: step, to: step });
     }
     let leads = leads(program, &records, &buffers, &owner);
     let lower_bound = lower_bound(&buffers, &leads, program.steps.len());
