@@ -3,4 +3,6 @@
 #![no_std]
 
 pub mod meter;
+#[cfg(feature = "qemu")]
+pub mod qemu;
 pub mod stack;

@@ -47,6 +47,7 @@ pub mod fixed16;
 pub mod format;
 pub mod gates;
 pub mod kernels;
+pub mod listen;
 #[cfg(feature = "defmt")]
 mod log;
 mod model;

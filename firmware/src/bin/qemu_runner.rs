@@ -4,42 +4,15 @@
 #![no_std]
 #![no_main]
 
-use core::fmt;
-
-use cortex_m_rt::{entry, exception};
+use cortex_m_rt::entry;
 use semihosting::fs::File;
 use semihosting::io::{Read, Write};
-use semihosting::{eprintln, print, println, process};
+use semihosting::{print, println, process};
 use thumbnet::{Arena, Model, Observer, Session, digest, self_test};
+use thumbnet_firmware::qemu::{self, ARENA, fail};
 use thumbnet_firmware::{meter, stack};
 
-/// Where the host has put the model; the same address as in the trainer's `run/target.rs`.
-const MODEL_AT: usize = if cfg!(board = "m0") {
-    0x0002_8000
-} else if cfg!(board = "m33") {
-    0x1010_0000
-} else if cfg!(board = "m55") {
-    0x2100_0000
-} else {
-    0x0010_0000
-};
-
-/// Arena, and behind what the model needs of it the numbers of every step.
-const ARENA: usize = if cfg!(board = "m0") {
-    11 << 10
-} else if cfg!(board = "m55") {
-    384 << 10
-} else {
-    2 << 20
-};
-
 static mut MEMORY: Arena<ARENA> = Arena::new();
-
-#[exception]
-unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
-    eprintln!("error: hard fault: out of stack, or an access outside of memory");
-    process::exit(113)
-}
 
 #[entry]
 fn main() -> ! {
@@ -49,16 +22,8 @@ fn main() -> ! {
     process::exit(i32::from(run().is_none()))
 }
 
-/// Prints what went wrong and gives `None`.
-fn fail<T>(what: &str, why: &dyn fmt::Display) -> Option<T> {
-    eprintln!("error: {}: {}", what, why);
-    None
-}
-
 fn run() -> Option<()> {
-    let len = model_len()?;
-    // SAFETY: the host's loader has put `len` bytes there, behind all that the linker places, and nothing writes to them.
-    let bytes = unsafe { core::slice::from_raw_parts(MODEL_AT as *const u8, len) };
+    let bytes = qemu::model()?;
     // SAFETY: `run` is called once, and this is the only reference to the static.
     let memory = unsafe { (&raw mut MEMORY).as_mut() }?;
     let start = meter::now();
@@ -83,12 +48,6 @@ fn run() -> Option<()> {
     let report = infer_all(&mut session, records)?;
     print(&model, load_ticks, &report);
     Some(())
-}
-
-fn model_len() -> Option<usize> {
-    let args = semihosting::experimental::env::args::<64>().ok()?;
-    let len = (&args).into_iter().nth(1)?.ok()?;
-    len.parse().ok()
 }
 
 /// What all inferences together did.

@@ -4,6 +4,7 @@ mod bench;
 mod export;
 mod import;
 mod inspect;
+mod listen;
 mod run;
 mod train;
 mod verify;
@@ -41,6 +42,8 @@ enum Verb {
     Inspect(inspect::Args),
     /// Run a model file on raw inputs, here or on an emulated Cortex-M.
     Run(run::Args),
+    /// Listen to a recording as a device does, and print what was heard when.
+    Listen(listen::Args),
     /// Compare float, integers here, and integers on emulated cores, step by step.
     Verify(verify::Args),
     /// Count instructions of a model file on every emulated core.
@@ -56,6 +59,7 @@ pub fn main() -> Result<()> {
         Verb::Import(args) => import::import(&args),
         Verb::Inspect(args) => inspect::inspect(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Listen(args) => listen::listen(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Bench(args) => bench::bench(&args),
     }

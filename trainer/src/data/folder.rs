@@ -69,6 +69,8 @@ fn pixels(path: &Path, [height, width]: [usize; 2], grayscale: bool) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

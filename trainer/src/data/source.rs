@@ -85,10 +85,14 @@ pub enum Source {
         path: PathBuf,
         /// Samples per second; recordings with another rate are resampled, several channels become one.
         rate: u32,
-        /// Length; longer recordings are cut, shorter ones end in silence.
+        /// Length; longer recordings are cut, shorter ones lie in the middle of silence.
         seconds: f64,
         /// Cuts off what is so many decibels below the peak at both ends.
         trim_db: Option<f32>,
+        /// Adds a class `_background_` of silence, noise and parts of words, so many samples as a share of the recordings: for
+        /// networks that listen all the time.
+        #[serde(default)]
+        background: f64,
         /// Names of the files of the test set, with `*` and `?`: `["*_theo_*"]` keeps a speaker aside.
         #[serde(default)]
         test_files: Vec<String>,
@@ -177,10 +181,11 @@ impl Source {
                 csv::load(path, label.as_deref(), *classify)?.split(checked(*test_share)?, seed)
             }
             Self::Npy { path, test_share } => npy::load(path)?.split(checked(*test_share)?, seed),
-            Self::Wav { path, rate, seconds, trim_db, test_files, test_share } => {
+            Self::Wav { path, rate, seconds, trim_db, background, test_files, test_share } => {
                 let split = Split { files: test_files, share: checked(*test_share)?, seed };
                 let length = (f64::from(*rate) * seconds).round() as usize;
-                let options = wav::Options { rate: *rate, length, trim_db: *trim_db };
+                ensure!((0.0..=10.0).contains(background), "data: background {background} is not in 0..=10");
+                let options = wav::Options { rate: *rate, length, trim_db: *trim_db, background: *background, seed };
                 wav::load(&labelled(path, &["wav"], &split)?, &options)?
             }
             Self::Series { path, length, stride, test_files, test_share } => {

@@ -21,7 +21,13 @@ pub struct Waveform {
     pub time_mask: usize,
     /// Most neighbouring features that are blanked in all frames.
     pub frequency_mask: usize,
+    /// Largest offset that is added to a feature in all frames, smooth over the features, as another microphone, room or
+    /// voice does (FilterAugment, Nam et al. 2022); 1 is one standard deviation where features are standardized.
+    pub filter: f32,
 }
+
+/// Points between which the offsets of a filter are interpolated.
+const KNOTS: usize = 5;
 
 impl Waveform {
     /// Changes one recording.
@@ -45,9 +51,18 @@ impl Waveform {
         changed
     }
 
-    /// Sets a stretch of frames and a stretch of features of one sample (`[time, features]`) to 0, which is their mean where
-    /// they are standardized.
+    /// Filters one sample (`[time, features]`), then sets a stretch of its frames and a stretch of its features to 0, which is
+    /// their mean where they are standardized.
     pub fn mask(&self, features: &mut [f32], [time, width]: [usize; 2], rng: &mut StdRng) {
+        if self.filter > 0.0 {
+            let knots: [f32; KNOTS] = std::array::from_fn(|_| rng.random_range(-self.filter..=self.filter));
+            let offset = |feature: usize| {
+                let place = feature as f32 * (KNOTS - 1) as f32 / width as f32;
+                let knot = place as usize;
+                knots[knot] + place.fract() * (knots[knot + 1] - knots[knot])
+            };
+            features.iter_mut().enumerate().for_each(|(index, value)| *value += offset(index % width));
+        }
         let mut stretch = |most: usize, len: usize| {
             let count = rng.random_range(0..=most.min(len));
             let start = rng.random_range(0..=len - count);

@@ -1,6 +1,7 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
 mod host;
+mod listen;
 mod qemu;
 mod target;
 
@@ -8,6 +9,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::{Model, Observer};
 
+pub use listen::{Cost, Heard, Listened, listen};
 pub use target::Target;
 
 /// Smallest and largest number.

@@ -34,28 +34,10 @@ struct Answer {
 }
 
 pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>, Report)> {
-    ensure!(
-        model.len() <= board.model_len,
-        "the model has {} bytes, {} ({}) has room for {}",
-        model.len(),
-        board.name,
-        board.machine,
-        board.model_len
-    );
-    let elf = build(board.name)?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let file = |name: &str| folder.path().join(name);
-    fs::write(file("model.tnet"), model)?;
     fs::write(file("in"), inputs)?;
-    let mut qemu = Command::new(QEMU);
-    qemu.current_dir(folder.path())
-        .args(["-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6"])
-        .arg("-device")
-        .arg(format!("loader,file=model.tnet,addr={:#x},force-raw=on", board.model_at))
-        .arg("-semihosting-config")
-        .arg(format!("enable=on,target=native,arg=runner,arg={}", model.len()))
-        .arg("-kernel")
-        .arg(&elf);
+    let qemu = machine("qemu_runner", model, folder.path(), &[], board)?;
     let text = output(qemu, board)?;
     let answer: Answer = serde_json::from_str(&text).with_context(|| format!("the runner answered {text:?}"))?;
     let outputs = fs::read(file("out")).context("the runner wrote no outputs")?;
@@ -74,8 +56,32 @@ pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>,
     Ok((outputs, report))
 }
 
+/// QEMU in a folder with a firmware and a model, whose length is the first of the firmware's arguments.
+pub(super) fn machine(bin: &str, model: &[u8], folder: &Path, arguments: &[i32], board: Board) -> Result<Command> {
+    ensure!(
+        model.len() <= board.model_len,
+        "the model has {} bytes, {} ({}) has room for {}",
+        model.len(),
+        board.name,
+        board.machine,
+        board.model_len
+    );
+    fs::write(folder.join("model.tnet"), model)?;
+    let arguments: String = arguments.iter().map(|argument| format!(",arg={argument}")).collect();
+    let mut qemu = Command::new(QEMU);
+    qemu.current_dir(folder)
+        .args(["-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6"])
+        .arg("-device")
+        .arg(format!("loader,file=model.tnet,addr={:#x},force-raw=on", board.model_at))
+        .arg("-semihosting-config")
+        .arg(format!("enable=on,target=native,arg=runner,arg={}{arguments}", model.len()))
+        .arg("-kernel")
+        .arg(build_bin(board.name, bin, &["--features", "qemu"])?);
+    Ok(qemu)
+}
+
 /// Runs QEMU to its end and gives what it printed.
-fn output(mut qemu: Command, board: Board) -> Result<String> {
+pub(super) fn output(mut qemu: Command, board: Board) -> Result<String> {
     let spawned = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = spawned.with_context(|| {
         format!("cannot start {QEMU}: install it (Debian: apt-get install {QEMU}; Fedora: dnf install {QEMU}; macOS: brew install qemu)")
@@ -120,11 +126,6 @@ pub fn firmware() -> Result<PathBuf> {
     Ok(folder.canonicalize()?)
 }
 
-/// Builds the runner for a board, which takes no time where it is built already.
-fn build(board: &str) -> Result<PathBuf> {
-    build_bin(board, "qemu_runner", &["--features", "qemu"])
-}
-
 /// Bytes of code and constants that the runtime with all its operators takes in flash: what the firmware `no_panic`, which
 /// does nothing but check and run a model, places there beside its model and its vector table.
 pub(super) fn code_len(board: &str) -> Result<u64> {
@@ -136,6 +137,7 @@ pub(super) fn code_len(board: &str) -> Result<u64> {
     Ok(sections.map(|section| section.size()).sum::<u64>().saturating_sub(model))
 }
 
+/// Builds a firmware for a board, which takes no time where it is built already.
 fn build_bin(board: &str, bin: &str, features: &[&str]) -> Result<PathBuf> {
     let folder = firmware()?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
