@@ -12,7 +12,9 @@ use std::path::Path;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet::fixed::Rounding;
-use thumbnet::format::{Border, ConvParams, DType, FullyConnectedParams, LstmParams, Op, PoolParams};
+use thumbnet::format::{
+    Border, Cell, ConvParams, DType, FullyConnectedParams, LstmParams, Op, PoolParams, RecurrentParams,
+};
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
 use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, compile};
 use thumbnet_trainer::quantize::{PROBABILITY, Quant, add_params, softmax_params};
@@ -119,6 +121,20 @@ fn lstm(time: u32, inputs: u32, cells: u32) -> Program {
     kernel.step(Op::Lstm(params), &[1, time, cells], Quant { scale: 1.0 / 128.0, zero_point: 0 })
 }
 
+fn gru(time: u32, inputs: u32, cells: u32) -> Program {
+    let mut kernel = Kernel::new(&[&[1, time, inputs]]);
+    let params = RecurrentParams {
+        cell: Cell::Gru,
+        reverse: 0,
+        memory_fraction: 15,
+        input_weights: kernel.bytes(3 * inputs * cells),
+        recurrent_weights: kernel.bytes(3 * cells * cells),
+        input_channels: kernel.channels(3 * cells),
+        recurrent_channels: kernel.channels(3 * cells),
+    };
+    kernel.step(Op::Recurrent(params), &[1, time, cells], Quant { scale: 1.0 / 128.0, zero_point: 0 })
+}
+
 fn softmax(len: u32) -> Program {
     Kernel::new(&[&[1, len]]).step(Op::Softmax(softmax_params(0.1).unwrap()), &[1, len], PROBABILITY)
 }
@@ -152,6 +168,7 @@ fn kernels() -> Vec<(&'static str, Program)> {
         ("fully connected 640-128", fully_connected(640, 128)),
         ("fully connected 16-16", fully_connected(16, 16)),
         ("lstm 64 x 32-64", lstm(64, 32, 64)),
+        ("gru 100 x 24-72", gru(100, 24, 72)),
         ("softmax 12", softmax(12)),
         ("add 16x16x32", add([1, 16, 16, 32])),
         ("max pool 2x2 16x16 32", max_pool([1, 16, 16, 32])),

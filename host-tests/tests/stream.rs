@@ -1,52 +1,13 @@
 //! Streaming equals batch, bit for bit: a sequence at once, and in parts with what came before as a state.
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use thumbnet::{Model, Session};
+use thumbnet_host_tests::sequences::{front_end, program};
 use thumbnet_trainer::compile::{Program, aligned, compile, stream};
-use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
-use thumbnet_trainer::front_end::{Features, FrontEnd};
-use thumbnet_trainer::model::{Meta, Model as Trained};
-use thumbnet_trainer::nn::{Initializer, initialize};
-use thumbnet_trainer::quantize::quantize;
-use thumbnet_trainer::recipe::{Quantize, Recipe};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
 /// Steps of a sequence.
 const TIME: usize = 24;
-
-/// A layer as in a recipe, from `op` and `key = value` pairs.
-fn layers(text: &str) -> String {
-    let layer = |line: &str| {
-        let (op, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-        format!("[[layer]]\nop = \"{op}\"\n{}\n", rest.replace("; ", "\n"))
-    };
-    text.lines().filter(|line| !line.trim().is_empty()).map(layer).collect()
-}
-
-/// The quantized program of these layers with random weights, for sequences of this shape.
-fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
-    let head = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"mean_squared_error\"\noptimizer = { name = \"adam\" }\n";
-    let recipe = Recipe::parse(&format!("{head}{}", layers(text))).unwrap();
-    let mut rng = StdRng::seed_from_u64(2);
-    let (width, count) = (shape.iter().product::<usize>(), 16);
-    let unit = if front_end.is_some() { 9_000.0 } else { 1.0 };
-    let data = Dataset {
-        shape: shape.to_vec(),
-        inputs: (0..width * count).map(|_| unit * rng.random_range(-1.0f32..1.0)).collect(),
-        targets: Targets::Values { width: 1, data: vec![0.0; count] },
-        classes: vec![],
-        range: None,
-    };
-    let preprocess = Preprocess { gain: vec![1.0 / unit.sqrt()], offset: vec![0.0], range: None };
-    let meta = Meta { preprocess, classes: vec![], front_end };
-    let graph = recipe.graph(&meta.input_shape(shape).unwrap()).unwrap();
-    let mut weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 4);
-    let biases = weights.iter_mut().filter(|(name, _)| name.ends_with("bias"));
-    biases.for_each(|(_, bias)| bias.data.iter_mut().for_each(|b| *b += rng.random_range(-0.3..0.3)));
-    quantize(&Trained { graph, weights, meta }, &data, Quantize::default()).unwrap()
-}
 
 /// Feeds all of `input` in parts; gives the outputs of all runs.
 fn fed(bytes: &[u8], input: &[u8]) -> Vec<u8> {
@@ -146,21 +107,6 @@ fn residual_and_two_dimensional_networks_stream() {
     let image = "conv2d filters = 3; kernel = 3; padding = { explicit = [2, 0, 1, 1] }; activation = \"relu\"
         depthwise_conv2d kernel = 3; padding = { explicit = [2, 0, 0, 0] }";
     check(&program(image, &[TIME, 8, 2], None), 3, &[]);
-}
-
-fn front_end() -> FrontEnd {
-    FrontEnd {
-        features: Features::LogMel,
-        rate: 8_000,
-        frame: 100,
-        hop: 40,
-        fft: None,
-        bands: 12,
-        low_hz: 100.0,
-        high_hz: None,
-        floor_db: -90.0,
-        coefficients: None,
-    }
 }
 
 #[test]

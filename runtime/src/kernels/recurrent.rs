@@ -142,6 +142,12 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], r
 /// A row's products with a vector, per row, in Q3.12.
 #[inline(never)]
 fn products(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16]) {
+    #[cfg(thumbnet_dsp)]
+    let (weights, channels, y) = {
+        let done = super::dsp::gates(weights, channels, x, y);
+        let weights = weights.get(done.saturating_mul(x.len())..).unwrap_or_default();
+        (weights, channels.get(done..).unwrap_or_default(), y.get_mut(done..).unwrap_or_default())
+    };
     let len = x.len().max(1);
     let put = |(y, channel): (&mut i16, &Channel), sum: i32| {
         *y = saturate(requantize_accumulator(channel.bias.wrapping_add(sum), channel.multiplier, channel.shift));
