@@ -51,6 +51,9 @@ impl<'m> Call<'m> {
     /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input.
     #[inline(never)]
     pub fn new(data: &'m [u8], step: &Step<'m>, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Self, StepProblem> {
+        if !step.op.is_built() {
+            return Err(StepProblem::NotBuilt);
+        }
         Ok(match &step.op {
             Op::Quantize => Self::Quantize { scale: y.scale, zero_point: y.zero_point },
             Op::Dequantize => Self::Dequantize { scale: a.scale, zero_point: a.zero_point },

@@ -9,6 +9,7 @@ use crate::format::{
 };
 use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
 use crate::model::Model;
+use crate::ops;
 use crate::plan::{lead, may_overwrite};
 
 /// Checks everything behind the head.
@@ -197,19 +198,19 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
     let call = Call::new(model.data(), step, a, b, y)?;
     let same_quantization = quantized_alike(a, y);
     match (&step.op, &call) {
-        (Op::Conv2d(p), Call::Conv2d(bound)) => convolution(bound, p.pad),
-        (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) => {
+        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => convolution(bound, p.pad),
+        (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if ops::CONV => {
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
             check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
             convolution(bound, p.pad)
         }
-        (Op::FullyConnected(_), Call::FullyConnected(p)) => {
+        (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
             check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
         }
-        (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) => {
+        (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
             check(is_range(bound.clamp), StepProblem::Params)?;
             check(same_quantization, StepProblem::Quantization)?;
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
@@ -220,18 +221,18 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(is_inside, StepProblem::Params)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
-        (Op::Add(p), _) => {
+        (Op::Add(p), _) if ops::ELEMENTWISE => {
             check(p.left_shift <= 20 && is_range(p.clamp), StepProblem::Params)?;
             [p.inputs[0], p.inputs[1], p.output].into_iter().try_for_each(scale)?;
             broadcasts(a, b, y)
         }
-        (Op::Mul(p), _) => {
+        (Op::Mul(p), _) if ops::ELEMENTWISE => {
             check(is_range(p.clamp), StepProblem::Params)?;
             scale(p.scale)?;
             broadcasts(a, b, y)
         }
         (Op::Concat(p), _) => concatenation(model, step, p.axis, y),
-        (Op::Pad(_), Call::Pad { input, before, output, .. }) => {
+        (Op::Pad(_), Call::Pad { input, before, output, .. }) if ops::SHAPE => {
             check(a.rank == y.rank, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)?;
             let fits = |((input, before), output): ((&usize, &usize), &usize)| {
@@ -243,14 +244,14 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(elements(a)? == elements(y)?, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
-        (Op::Softmax(p), _) => {
+        (Op::Softmax(p), _) if ops::SOFTMAX => {
             scale(p.scale)?;
             check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
             same_shape(a, y)
         }
         (Op::Lookup(_), _) => same_shape(a, y),
         (Op::Quantize | Op::Dequantize, _) => same_shape(a, y),
-        (Op::Binary(p), _) => {
+        (Op::Binary(p), _) if ops::ELEMENTWISE => {
             check(p.args.left_shift <= 20 && is_range(p.args.clamp), StepProblem::Params)?;
             let is_choice = matches!(p.function, BinaryFunction::Minimum | BinaryFunction::Maximum);
             check(!is_choice || (same_quantization && quantized_alike(a, b)), StepProblem::Quantization)?;
@@ -261,7 +262,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(same_quantization, StepProblem::Quantization)?;
             view(p, elements(a)?)
         }
-        (Op::Take(p), Call::Take { len, indices, .. }) => {
+        (Op::Take(p), Call::Take { len, indices, .. }) if ops::SHAPE => {
             check(same_quantization, StepProblem::Quantization)?;
             let others = sizes(&a.dims)
                 .iter()
@@ -272,7 +273,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             let is_inside = |&index: &i32| usize::try_from(index).is_ok_and(|index| index < *len);
             check(indices.iter().all(is_inside), StepProblem::Data)
         }
-        (Op::Reduce(p), Call::Reduce(_, bound)) => {
+        (Op::Reduce(p), Call::Reduce(_, bound)) if ops::SHAPE => {
             let is_sum = p.function == ReduceFunction::Sum;
             check(is_sum || same_quantization, StepProblem::Quantization)?;
             let is_scale = p.scale.multiplier >= 0 && (-31..=30).contains(&p.scale.shift);
@@ -283,32 +284,32 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             // 2^23 times 255 fits 31 bits.
             check(is_exact && bound.count <= 1 << 23, StepProblem::Shape)
         }
-        (Op::ResizeBilinear(_), Call::Resize(p)) => {
+        (Op::ResizeBilinear(_), Call::Resize(p)) if ops::SHAPE => {
             check(same_quantization, StepProblem::Quantization)?;
             check(p.input[0] == p.output[0] && p.input[3] == p.output[3], StepProblem::Shape)?;
             // Positions in 1/1024 fit 31 bits.
             let is_small = [p.input, p.output].iter().flatten().all(|&size| size < 1 << 20);
             check(is_small, StepProblem::Shape)
         }
-        (Op::MatMul(p), Call::MatMul(bound)) => {
+        (Op::MatMul(p), Call::MatMul(bound)) if ops::DENSE => {
             check(is_range(p.clamp), StepProblem::Params)?;
             scale(p.scale)?;
             matrices(bound, a, b, y)
         }
-        (Op::TransposeConv2d(p), Call::TransposeConv(bound)) => {
+        (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
             check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
         }
-        (Op::Lstm(p), Call::Lstm(bound) | Call::LstmFrom(bound)) => {
+        (Op::Lstm(p), Call::Lstm(bound) | Call::LstmFrom(bound)) if ops::TFLITE_RECURRENT => {
             let fits = y.rank == 3 && y.dims[..2] == a.dims[..2];
             check(fits, StepProblem::Shape)?;
             check((9..=15).contains(&p.cell_fraction) && p.clip > 0, StepProblem::Params)?;
             check((-128..=128).contains(&p.hidden_offset), StepProblem::Params)?;
             bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
         }
-        (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound)) => {
+        (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound)) if ops::RECURRENT => {
             let (is_whole, is_last) =
                 (y.rank == 3 && y.dims[..2] == a.dims[..2], y.rank == 2 && y.dims[0] == a.dims[0]);
             check(is_whole || is_last, StepProblem::Shape)?;
@@ -320,18 +321,18 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             channel_scales(bound.input_channels)?;
             channel_scales(bound.recurrent_channels)
         }
-        (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound)) => {
+        (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound)) if ops::SPECTROGRAM => {
             spectrum(p, bound)?;
             check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
             check(a.dims[0] == y.dims[0], StepProblem::Shape)
         }
-        (Op::Svdf(p), Call::Svdf(bound)) => {
+        (Op::Svdf(p), Call::Svdf(bound)) if ops::TFLITE_RECURRENT => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
             let rows = elements(a)?.checked_div(bound.inputs);
             check(rows.is_some() && rows == elements(y)?.checked_div(bound.units), StepProblem::Shape)?;
             [p.feature, p.output].into_iter().try_for_each(scale)
         }
-        (Op::Gather(p), Call::Gather { len, inner, count }) => {
+        (Op::Gather(p), Call::Gather { len, inner, count }) if ops::SHAPE => {
             check(same_quantization, StepProblem::Quantization)?;
             // The numbers stand for any dimensions in the place of the axis.
             let row = len.checked_mul(*inner).ok_or(StepProblem::Shape)?;

@@ -113,6 +113,8 @@ pub enum StepProblem {
     State,
     /// The scratch does not lie within the arena, or over something that is needed.
     Scratch,
+    /// The operator is not in this build: its feature of the crate is off.
+    NotBuilt,
 }
 
 impl fmt::Display for FormatError {
@@ -177,6 +179,7 @@ impl fmt::Display for StepProblem {
             Self::Overlap => "writes over a tensor that is still needed",
             Self::State => "does not change states of its own, or they are read again later",
             Self::Scratch => "scratch outside of the arena or over a tensor that is needed",
+            Self::NotBuilt => "this build lacks the operator: turn on the feature of the crate that brings it",
         })
     }
 }

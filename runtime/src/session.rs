@@ -11,6 +11,7 @@ use crate::kernels::{
     recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
 };
 use crate::model::Model;
+use crate::ops;
 
 /// Is told before and after each step: for digests, timing and watching.
 pub trait Observer {
@@ -253,10 +254,10 @@ impl<'a> Memory<'a> {
 #[inline(always)]
 fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
     match call {
-        Call::Conv2d(p) => conv2d::conv2d(p, io, i8s(scratch)),
-        Call::Depthwise(p) => depthwise::depthwise(p, io, i8s(scratch)),
-        Call::MaxPool(p) => pool::max_pool2d(p, io),
-        Call::AveragePool(p) => pool::average_pool2d(p, io),
+        Call::Conv2d(p) if ops::CONV => conv2d::conv2d(p, io, i8s(scratch)),
+        Call::Depthwise(p) if ops::CONV => depthwise::depthwise(p, io, i8s(scratch)),
+        Call::MaxPool(p) if ops::POOL => pool::max_pool2d(p, io),
+        Call::AveragePool(p) if ops::POOL => pool::average_pool2d(p, io),
         _ => return None,
     }
     Some(())
@@ -277,15 +278,15 @@ fn stateful(
         Some(span.start..span.end()?)
     };
     match call {
-        Call::Svdf(p) => {
+        Call::Svdf(p) if ops::TFLITE_RECURRENT => {
             let state = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             svdf::svdf(p, x, state, i8s(y));
         }
-        Call::LstmFrom(p) => {
+        Call::LstmFrom(p) if ops::TFLITE_RECURRENT => {
             let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
         }
-        Call::SpectrogramFrom(p) => {
+        Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
         }
@@ -293,7 +294,7 @@ fn stateful(
             let hidden = i8s(state.get_mut(range(1)?)?);
             recurrent::recurrent_from(p, x, hidden, &mut [], i8s(y), i8s(scratch));
         }
-        Call::RecurrentFrom(p) => {
+        Call::RecurrentFrom(p) if ops::RECURRENT => {
             let [hidden, memory] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
             let memory = bytemuck::try_cast_slice_mut(memory).ok()?;
             recurrent::recurrent_from(p, x, i8s(hidden), memory, i8s(y), i8s(scratch));
@@ -312,44 +313,52 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
         Call::Dequantize { scale, zero_point } => {
             quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
         }
-        Call::FullyConnected(p) => fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Binary(p, shapes) => eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::FullyConnected(p) if ops::DENSE => {
+            fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch))
+        }
+        Call::Binary(p, shapes) if ops::ELEMENTWISE => {
+            eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
+        }
         Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
-        Call::Take { len, inner, indices } => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Sum, p) => reduce::sum(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Max, p) => reduce::max(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Min, p) => reduce::min(p, memory.read(a)?, i8s(y)),
-        Call::Resize(p) => resize::bilinear(p, memory.read(a)?, i8s(y)),
-        Call::MatMul(p) => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::TransposeConv(p) => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
-        Call::Gather { len, inner, .. } => view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y)),
-        Call::Svdf(_) | Call::LstmFrom(_) | Call::RecurrentFrom(_) | Call::SpectrogramFrom(_) => return None,
-        Call::Spectrogram(p) => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Recurrent(p) => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Lstm(p) => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Add(p, shapes) if in_place => eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
-        Call::Add(p, shapes) if memory.is_output(b) => {
+        Call::Take { len, inner, indices } if ops::SHAPE => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Sum, p) if ops::SHAPE => reduce::sum(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Max, p) if ops::SHAPE => reduce::max(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Min, p) if ops::SHAPE => reduce::min(p, memory.read(a)?, i8s(y)),
+        Call::Resize(p) if ops::SHAPE => resize::bilinear(p, memory.read(a)?, i8s(y)),
+        Call::MatMul(p) if ops::DENSE => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::TransposeConv(p) if ops::CONV => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
+        Call::Gather { len, inner, .. } if ops::SHAPE => {
+            view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
+        }
+        Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {
+            eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
+        }
+        Call::Add(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
             eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
         }
-        Call::Add(p, shapes) => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Mul(p, shapes) if in_place => eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y)),
-        Call::Mul(p, shapes) if memory.is_output(b) => {
+        Call::Add(p, shapes) if ops::ELEMENTWISE => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Mul(p, shapes) if ops::ELEMENTWISE && in_place => {
+            eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
+        }
+        Call::Mul(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
             eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
         }
-        Call::Mul(p, shapes) => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Conv2d(_) | Call::Depthwise(_) | Call::MaxPool(_) | Call::AveragePool(_) | Call::Concat { .. } => {
-            return None;
-        }
-        Call::Pad { input, before, output, value } => {
+        Call::Mul(p, shapes) if ops::ELEMENTWISE => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Pad { input, before, output, value } if ops::SHAPE => {
             pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
         }
         Call::Reshape if in_place => {}
         Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
-        Call::Softmax(p) if in_place => softmax::softmax_in_place(p, i8s(y)),
-        Call::Softmax(p) => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
+        Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
         Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
         Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
         Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
+        // What other functions take, and what this build lacks.
+        _ => return None,
     }
     Some(())
 }

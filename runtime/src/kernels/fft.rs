@@ -13,17 +13,17 @@ pub type Complex = [i32; 2];
 #[must_use]
 pub const fn reversed(index: usize, count: usize) -> usize {
     // In two steps: a shift by all bits is not defined.
-    (index.reverse_bits() >> 1) >> (usize::BITS - 1).wrapping_sub(count.trailing_zeros()) % usize::BITS
+    (index.reverse_bits() >> 1) >> ((usize::BITS - 1).wrapping_sub(count.trailing_zeros()) % usize::BITS)
 }
 
 /// Transforms `z`, pairs of samples in the order of [`reversed`], into bins 0 to N/2 − 1. Bin 0 is real; beside it stands
 /// the real bin N/2. `twiddles` are `e^(−2πi·k/N)` for `k` of 0 to N/2 − 1 in Q0.15.
 pub fn real(z: &mut [Complex], twiddles: &[[i16; 2]]) {
-    let mut half = 1;
-    while half < z.len() {
-        let stride = z.len() / half;
-        z.chunks_exact_mut(2 * half).for_each(|block| butterflies(block, half, twiddles, stride.max(1)));
-        half *= 2;
+    for stage in 0..9 {
+        let (half, stride) = (1 << stage, z.len() >> stage);
+        if half < z.len() {
+            z.chunks_exact_mut(2 << stage).for_each(|block| butterflies(block, half, twiddles, stride.max(1)));
+        }
     }
     unravel(z, twiddles);
 }

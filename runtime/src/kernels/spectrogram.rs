@@ -43,8 +43,13 @@ pub fn features(p: &Spectrogram<'_>, x: &[i16], y: &mut [i32], scratch: &mut [i8
 /// The same for one row, from the samples `before` it, `F − hop` of them, which become the last ones.
 pub fn spectrogram_from(p: &Spectrogram<'_>, x: &[i16], before: &mut [i16], y: &mut [i8], scratch: &mut [i8]) {
     frames(p, before, x, y, scratch, quantized(p));
-    let kept = before.len().saturating_sub(x.len());
-    before.rotate_left(before.len() - kept);
+    let leaving = before.len().min(x.len());
+    let kept = before.len().saturating_sub(leaving);
+    // Not `rotate_left` or `copy_within`: both can panic as far as the compiler sees.
+    for index in 0..kept {
+        let later = before.get(index.saturating_add(leaving)).copied();
+        before.get_mut(index).into_iter().zip(later).for_each(|(to, from)| *to = from);
+    }
     let newest = x.get(x.len().saturating_sub(before.len())..).unwrap_or_default();
     before.iter_mut().skip(kept).zip(newest).for_each(|(to, &from)| *to = from);
 }
@@ -53,7 +58,7 @@ fn quantized(p: &Spectrogram<'_>) -> impl Fn(i32, &Channel) -> i8 + use<> {
     let zero_point = p.zero_point;
     move |value, channel| {
         let scaled = requantize_double(value.wrapping_add(channel.bias), channel.multiplier, channel.shift);
-        scaled.wrapping_add(zero_point).min(127).max(-128) as i8
+        scaled.wrapping_add(zero_point).clamp(-128, 127) as i8
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet_trainer::run::{Target, code_len, input_bytes, run};
+use thumbnet_trainer::run::{Target, code_len, features, input_bytes, run};
 
 use super::{inspect, read, with_model};
 
@@ -30,13 +30,14 @@ pub fn bench(args: &Args) -> Result<()> {
             bytes.len(),
             model.arena_len()
         );
+        println!("features of the runtime: {}", features(model).join(", "));
         println!("core  instructions  per MAC     load  stack  code in flash");
         for &target in args.on.iter().filter(|&&target| target != Target::Host) {
             match run(&bytes, &input, target) {
                 Err(error) => println!("{:4}  {error:#}", target.to_string()),
                 Ok((_, report)) => {
                     let count = report.instructions.map_or(0, |count| count.max);
-                    let code = code_len(target)?.unwrap_or(0);
+                    let code = code_len(target, &features(model))?.unwrap_or(0);
                     let (load, stack) = (report.load_instructions.unwrap_or(0), report.stack.unwrap_or(0));
                     println!(
                         "{:4}  {count:12}  {:7.2}  {load:7}  {stack:5}  {code:13}",

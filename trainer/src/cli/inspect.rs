@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use thumbnet::Model;
 use thumbnet::format::{Op, Place, Step, Tensor};
+use thumbnet_trainer::run::features;
 
 use super::with_model;
 
@@ -31,6 +32,10 @@ fn summary(model: &Model<'_>) {
         model.arena_len(),
         info.macs,
         model.golden_cases().count()
+    );
+    println!(
+        "thumbnet = {{ default-features = false, features = [{}] }}",
+        features(model).iter().map(|feature| format!("\"{feature}\"")).collect::<Vec<_>>().join(", ")
     );
     if !info.labels.is_empty() {
         println!("classes: {}", info.labels.iter().collect::<Vec<_>>().join(", "));
@@ -86,7 +91,7 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
     let Some(input) = input(model, step) else { return 0 };
     let taps = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
     match &step.op {
-        Op::Conv2d(p) => outputs * (taps(p.size) * u64::from(input.dims[3]) + 12),
+        Op::Conv2d(p) => outputs * (taps(p.size) * u64::from(*input.shape().last().unwrap_or(&1)) + 12),
         Op::DepthwiseConv2d(p) => outputs * (taps(p.size) + 12),
         Op::FullyConnected(_) => {
             let rows = u64::from(output.elements().unwrap_or(1)) / outputs.max(1);
@@ -99,6 +104,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
         Op::Recurrent(p) => {
             let inputs = u64::from(*input.shape().last().unwrap_or(&1));
             p.cell.gates() as u64 * outputs * (inputs + outputs + 24)
+        }
+        Op::Spectrogram(p) => {
+            let coefficients = if p.has_coefficients == 1 { 2 * outputs * u64::from(p.bands) } else { 0 };
+            u64::from(2 * p.frame + (2 << p.log2) + 4 * p.bands + 2 * p.weight_count) + coefficients + 12 * outputs
         }
         Op::Lookup(_) => 256,
         _ => 0,

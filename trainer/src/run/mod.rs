@@ -77,12 +77,21 @@ pub fn observe(model: &Model<'_>, inputs: &[u8], observer: &mut impl Observer) -
     host::observe(model, inputs, observer)
 }
 
-/// Bytes of code and constants that the runtime with all operators takes in flash; `None` on the host.
+/// Bytes of code and constants that the runtime with these features takes in flash; `None` on the host.
 ///
 /// # Errors
 /// The firmware does not build.
-pub fn code_len(target: Target) -> Result<Option<u64>> {
-    target.board().map(|board| qemu::code_len(board.name)).transpose()
+pub fn code_len(target: Target, features: &[&str]) -> Result<Option<u64>> {
+    target.board().map(|board| qemu::code_len(board.name, features)).transpose()
+}
+
+/// The features of the runtime that bring a model's operators, sorted.
+#[must_use]
+pub fn features(model: &Model<'_>) -> Vec<&'static str> {
+    let mut all: Vec<_> = model.steps().filter_map(|step| step.op.feature()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Bytes of all inputs of one inference.

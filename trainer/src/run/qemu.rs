@@ -126,10 +126,10 @@ pub fn firmware() -> Result<PathBuf> {
     Ok(folder.canonicalize()?)
 }
 
-/// Bytes of code and constants that the runtime with all its operators takes in flash: what the firmware `no_panic`, which
-/// does nothing but check and run a model, places there beside its model and its vector table.
-pub(super) fn code_len(board: &str) -> Result<u64> {
-    let elf = build_bin(board, "no_panic", &[])?;
+/// Bytes of code and constants that the runtime with these features takes in flash: what the firmware `no_panic`, which does
+/// nothing but check and run a model, places there beside its model and its vector table.
+pub(super) fn code_len(board: &str, features: &[&str]) -> Result<u64> {
+    let elf = build_bin(board, "no_panic", &["--no-default-features", "--features", &features.join(",")])?;
     let bytes = fs::read(&elf)?;
     let file = object::File::parse(bytes.as_slice())?;
     let sections = file.sections().filter(|section| matches!(section.name(), Ok(".text" | ".rodata" | ".data")));
