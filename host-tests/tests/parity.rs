@@ -56,6 +56,17 @@ fn a_residual_network_is_the_same_on_all_cores() {
 }
 
 #[test]
+fn a_recurrent_network_learns_and_is_the_same_on_all_cores() {
+    let suite = suite(&recipe("waves_gru.toml").unwrap()).unwrap();
+    let float = evaluate(&suite.float, &suite.data.test).unwrap().mean_squared_error;
+    let integer = integer_evaluation(&suite.compiled.bytes, &suite.data.test).unwrap().mean_squared_error;
+    // Noise of 0.1 on every value: who repeated the last value would be off by 0.4 on average, squared.
+    assert!(float < 0.01, "float {float}");
+    assert!(integer < float + tolerance::SQUARED_ERROR, "float {float}, int8 {integer}");
+    check_cores(&suite, 10, &Target::ALL[1..]);
+}
+
+#[test]
 fn damaged_models_and_wrong_inputs_are_refused_on_the_chip_as_here() {
     let bytes = demo().compiled.bytes;
     let mut damaged = bytes.clone();

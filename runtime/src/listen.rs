@@ -59,8 +59,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A probability of 0.7, smoothed over about four runs, and at most one detection in six runs.
-    pub const DEFAULT: Self = Self { smoothing: 1, threshold: 51, refractory: 6, background: None };
+    /// A probability of 0.5 behind a softmax, smoothed over about two runs, and nine runs without another detection.
+    pub const DEFAULT: Self = Self { smoothing: 1, threshold: 0, refractory: 9, background: None };
 }
 
 /// A class that was heard.

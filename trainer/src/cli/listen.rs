@@ -22,10 +22,10 @@ pub struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=7))]
     smoothing: u32,
     /// Least smoothed probability of a detection.
-    #[arg(long, default_value_t = 0.7)]
+    #[arg(long, default_value_t = 0.5)]
     threshold: f32,
     /// Seconds after a detection without another.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 0.6)]
     refractory: f64,
     /// Name of the class that is no detection.
     #[arg(long, default_value = "_background_")]

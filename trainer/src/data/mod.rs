@@ -15,6 +15,7 @@ mod split;
 mod strokes;
 mod wav;
 mod waveform;
+mod waves;
 
 pub use augment::Augment;
 pub use preprocess::{Preprocess, Scaling};

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::files::{Split, labelled};
-use super::{Dataset, csv, digits, download, folder, idx, npy, series, strokes, wav};
+use super::{Dataset, csv, digits, download, folder, idx, npy, series, strokes, wav, waves};
 
 const fn train_count() -> usize {
     6000
@@ -36,6 +36,19 @@ pub enum Source {
         /// Test samples.
         #[serde(default = "test_count")]
         test: usize,
+    },
+    /// Noisy waves made here, and their next values; needs no file.
+    Waves {
+        /// Training sequences.
+        #[serde(default = "train_count")]
+        train: usize,
+        /// Test sequences.
+        #[serde(default = "test_count")]
+        test: usize,
+        /// Values of a sequence.
+        length: usize,
+        /// Standard deviation of the noise; waves reach 1.
+        noise: f32,
     },
     /// The MNIST family: `train-images-idx3-ubyte` and its three sisters, gzip or not.
     Idx {
@@ -144,7 +157,7 @@ impl Source {
             *download = false;
         }
         match &mut self {
-            Self::Digits { .. } => {}
+            Self::Digits { .. } | Self::Waves { .. } => {}
             Self::Idx { path, .. }
             | Self::Folder { path, .. }
             | Self::Csv { path, .. }
@@ -167,6 +180,12 @@ impl Source {
             Self::Digits { train, test } => {
                 ensure!(*train > 0 && *test > 0, "data: train and test must be at least 1");
                 Loaded { train: digits::generate(*train, seed), test: digits::generate(*test, !seed) }
+            }
+            Self::Waves { train, test, length, noise } => {
+                ensure!(*train > 0 && *test > 0 && *length > 0, "data: train, test and length must be at least 1");
+                ensure!((0.0..=10.0).contains(noise), "data: noise {noise} is not in 0..=10");
+                let make = |count, seed| waves::generate(count, *length, *noise, seed);
+                Loaded { train: make(*train, seed), test: make(*test, !seed) }
             }
             Self::Idx { path, download } => {
                 if *download {
@@ -208,6 +227,7 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Digits { .. } => f.write_str("generated digits"),
+            Self::Waves { .. } => f.write_str("generated waves"),
             Self::Idx { path, .. }
             | Self::Folder { path, .. }
             | Self::Csv { path, .. }
