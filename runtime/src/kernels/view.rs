@@ -7,14 +7,11 @@ use super::View;
 pub fn view(p: &View, x: &[i8], y: &mut [i8]) {
     let [.., row] = p.shape;
     let [.., step] = p.strides;
+    if step == 1 {
+        return runs(p, x, y);
+    }
     for (index, y) in y.chunks_exact_mut(row.max(1)).enumerate() {
-        let start = row_start(p, index);
-        if step == 1 {
-            let x = x.get(start as usize..).unwrap_or(&[]);
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
-            continue;
-        }
-        let mut at = start;
+        let mut at = start(p, 1, index);
         for y in y {
             *y = x.get(at as usize).copied().unwrap_or(0);
             at = at.wrapping_add(step);
@@ -22,10 +19,28 @@ pub fn view(p: &View, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// Where the first element of row `index` lies.
-fn row_start(p: &View, mut index: usize) -> isize {
+/// Copies what lies together at once, over as many of the last dimensions as do.
+fn runs(p: &View, x: &[i8], y: &mut [i8]) {
+    let (mut run, mut dims) = (1usize, 0usize);
+    for (&size, &stride) in p.shape.iter().zip(&p.strides).rev() {
+        if size > 1 && stride != run as isize {
+            break;
+        }
+        run = run.saturating_mul(size);
+        dims = dims.saturating_add(1);
+    }
+    for (index, y) in y.chunks_exact_mut(run.max(1)).enumerate() {
+        let from = start(p, dims, index) as usize;
+        if let Some((x, _)) = x.get(from..).and_then(|x| x.split_at_checked(y.len())) {
+            y.copy_from_slice(x);
+        }
+    }
+}
+
+/// Where the first element of block `index` lies, a block being all of the last `dims` dimensions.
+fn start(p: &View, dims: usize, mut index: usize) -> isize {
     let mut start = p.offset;
-    for (&size, &stride) in p.shape.iter().zip(&p.strides).rev().skip(1) {
+    for (&size, &stride) in p.shape.iter().zip(&p.strides).rev().skip(dims) {
         let position = index.checked_rem(size).unwrap_or(0);
         index = index.checked_div(size).unwrap_or(0);
         start = start.wrapping_add(stride.wrapping_mul(position as isize));
