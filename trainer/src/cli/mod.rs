@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod bench;
+mod check;
 mod export;
 mod import;
 mod inspect;
@@ -46,6 +47,8 @@ enum Verb {
     Listen(listen::Args),
     /// Compare float, integers here, and integers on emulated cores, step by step.
     Verify(verify::Args),
+    /// Say whether a model fits a chip, and how long it takes, before it is flashed.
+    Check(check::Args),
     /// Count instructions of a model file on every emulated core.
     Bench(bench::Args),
 }
@@ -61,6 +64,7 @@ pub fn main() -> Result<()> {
         Verb::Run(args) => run::run(&args),
         Verb::Listen(args) => listen::listen(&args),
         Verb::Verify(args) => verify::verify(&args),
+        Verb::Check(args) => check::check(&args),
         Verb::Bench(args) => bench::bench(&args),
     }
 }
