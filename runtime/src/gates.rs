@@ -10,12 +10,12 @@
 /// Entries per unit of `x`, as a power of two.
 const STEPS: u32 = 6;
 
-/// `round(2^15 · tanh(i / 64))`, at most 2^15 − 1.
-static TANH: [i16; 513] = table();
+/// `round(2^15 · tanh(i / 64))`, at most 2^15 − 1; one entry behind 8, which −2^15 reaches.
+static TANH: [i16; 514] = table();
 
-const fn table() -> [i16; 513] {
+const fn table() -> [i16; 514] {
     let factor = step_factor();
-    let mut entries = [0; 513];
+    let mut entries = [0; 514];
     // e^(−2·i/64), so that tanh = (1 − e) / (1 + e).
     let mut e = 1.0f64;
     let mut i = 0;
@@ -42,8 +42,9 @@ const fn step_factor() -> f64 {
 /// `tanh` of `magnitude / 2^(STEPS + bits)` in Q0.15.
 #[inline(always)]
 fn interpolate(magnitude: u32, bits: u32) -> i32 {
-    let index = (magnitude >> bits) as usize & 0x1ff;
-    let (low, high) = (i32::from(TANH[index]), i32::from(TANH[index + 1]));
+    let index = (magnitude >> bits) as usize;
+    let (Some(&low), Some(&high)) = (TANH.get(index), TANH.get(index + 1)) else { return i32::from(i16::MAX) };
+    let (low, high) = (i32::from(low), i32::from(high));
     let fraction = (magnitude & ((1 << bits) - 1)) as i32;
     low + (((high - low) * fraction + (1 << (bits - 1))) >> bits)
 }
@@ -52,7 +53,7 @@ fn interpolate(magnitude: u32, bits: u32) -> i32 {
 #[must_use]
 #[inline(always)]
 pub fn tanh(x: i16) -> i16 {
-    let magnitude = interpolate(u32::from(x.unsigned_abs()).min(i16::MAX as u32), 12 - STEPS);
+    let magnitude = interpolate(u32::from(x.unsigned_abs()), 12 - STEPS);
     (if x < 0 { -magnitude } else { magnitude }) as i16
 }
 
@@ -61,7 +62,7 @@ pub fn tanh(x: i16) -> i16 {
 #[inline(always)]
 pub fn sigmoid(x: i16) -> i16 {
     // Half of x has one more bit behind the point.
-    let half = (interpolate(u32::from(x.unsigned_abs()).min(i16::MAX as u32), 13 - STEPS) + 1) >> 1;
+    let half = (interpolate(u32::from(x.unsigned_abs()), 13 - STEPS) + 1) >> 1;
     (16384 + if x < 0 { -half } else { half }).min(i16::MAX as i32) as i16
 }
 

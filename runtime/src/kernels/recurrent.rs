@@ -188,26 +188,21 @@ fn elman(inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
     }
 }
 
-/// The two halves of a gate's number, per cell.
-fn gate<'a>(
-    p: &Recurrent<'_>,
-    inputs: &'a [i16],
-    recurrents: &'a [i16],
-    number: usize,
-) -> impl Iterator<Item = (i16, i16)> + use<'a> {
-    let of = |all: &'a [i16]| all.get(number.saturating_mul(p.cells)..).unwrap_or_default().iter();
-    of(inputs).copied().zip(of(recurrents).copied())
-}
-
-fn lstm(p: &Recurrent<'_>, inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
-    let gate = |number| gate(p, inputs, recurrents, number).map(|(a, b)| sum(a, b));
-    let gates = gate(0).zip(gate(1)).zip(gate(2).zip(gate(3)));
-    let states = state.memory.iter_mut().zip(&mut *state.hidden);
+/// Gate by gate, as [`gru`].
+fn lstm(p: &Recurrent<'_>, inputs: &mut [i16], recurrents: &[i16], state: &mut State<'_>) {
+    let n = p.cells;
+    let sums = inputs.iter_mut().zip(recurrents);
+    sums.for_each(|(a, &b)| *a = sum(*a, b));
+    let Some((input, rest)) = inputs.split_at_mut_checked(n) else { return };
+    let Some((forget, rest)) = rest.split_at_mut_checked(n) else { return };
+    let Some((new, output)) = rest.split_at_mut_checked(n) else { return };
     let shift = 30u32.saturating_sub(p.memory_fraction).clamp(1, 30);
-    for (((i, f), (g, o)), (c, h)) in gates.zip(states) {
+    for (((c, f), &i), &g) in state.memory.iter_mut().zip(forget).zip(&*input).zip(&*new) {
         let new = (i32::from(sigmoid(i)) * i32::from(tanh(g)) + (1 << (shift - 1))) >> shift;
-        *c = saturate(product(sigmoid(f), *c) + new);
-        *h = narrow(product(sigmoid(o), tanh(to_q12(*c, p.memory_fraction))));
+        *c = saturate(product(sigmoid(*f), *c) + new);
+    }
+    for ((h, &c), &o) in state.hidden.iter_mut().zip(&*state.memory).zip(&*output) {
+        *h = narrow(product(sigmoid(o), tanh(to_q12(c, p.memory_fraction))));
     }
 }
 
@@ -222,15 +217,23 @@ fn to_q12(c: i16, fraction: u32) -> i16 {
     saturate(c << (12 - fraction))
 }
 
-fn gru(p: &Recurrent<'_>, inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
-    let gate = |number| gate(p, inputs, recurrents, number);
-    let is_reset = matches!(p.cell, Cell::GruResetBefore);
+/// Gate by gate, so that each loop has few pointers; the gates take the place of their sums.
+fn gru(p: &Recurrent<'_>, inputs: &mut [i16], recurrents: &[i16], state: &mut State<'_>) {
+    let Some((gates, new)) = inputs.split_at_mut_checked(p.cells.saturating_mul(2)) else { return };
+    let Some((own, behind)) = recurrents.split_at_checked(gates.len()) else { return };
+    gates.iter_mut().zip(own).for_each(|(a, &b)| *a = sigmoid(sum(*a, b)));
+    let Some((reset, update)) = gates.split_at_checked(p.cells) else { return };
+    if matches!(p.cell, Cell::GruResetBefore) {
+        new.iter_mut().zip(behind).for_each(|(n, &behind)| *n = tanh(sum(*n, behind)));
+    } else {
+        for ((n, &behind), &r) in new.iter_mut().zip(behind).zip(reset) {
+            *n = tanh(saturate(i32::from(*n) + product(r, behind)));
+        }
+    }
     let states = state.memory.iter_mut().zip(&mut *state.hidden);
-    for (((r, z), (new, behind)), (h, byte)) in gate(0).zip(gate(1)).zip(gate(2)).zip(states) {
-        let z = sigmoid(sum(z.0, z.1));
-        let behind = if is_reset { behind.into() } else { product(sigmoid(sum(r.0, r.1)), behind) };
-        let n = i32::from(tanh(saturate(i32::from(new) + behind)));
+    for (((h, byte), &z), &n) in states.zip(update).zip(&*new) {
         // |h − n| < 2^16 and z < 2^15: the product fits.
+        let n = i32::from(n);
         let h_next = n + ((i32::from(z) * (i32::from(*h) - n) + (1 << 14)) >> 15);
         *h = h_next as i16;
         *byte = narrow(h_next);
