@@ -391,19 +391,19 @@ macro_rules! finish_gate {
     };
 }
 
-/// Requantized products of as many rows as `y` has, in fours, with `x`; gives how many rows it did, none where the length of
-/// `x` is no multiple of 4.
+/// Requantized products of as many rows as `y` has, in fours, with the arranged `x`; gives how many rows it did, none where
+/// the length of `x` is no multiple of 4.
 #[allow(unsafe_code, reason = "SMLAD, SXTB16 and SMMULR have no stable intrinsics")]
 #[inline(always)]
-pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16]) -> usize {
+pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i16], y: &mut [i16]) -> usize {
     let (row, groups) = (x.len(), y.len().min(channels.len()) / 4);
     let fits = groups.checked_mul(4).and_then(|rows| rows.checked_mul(row)).is_some_and(|len| len <= weights.len());
-    if row == 0 || !row.is_multiple_of(4) || groups == 0 || !fits {
+    if row == 0 || !row.is_multiple_of(4) || groups == 0 || !fits || x.as_ptr().addr() & 3 != 0 {
         return 0;
     }
-    // SAFETY: each of `groups` rounds reads four rows of `row` bytes, `row` bytes of `x` and four channels, which the check
-    // above has found to be there, and writes four numbers of `y`. LDR takes any address; a channel is three words, so that
-    // LDRD finds its last two at a multiple of 4.
+    // SAFETY: each of `groups` rounds reads four rows of `row` bytes, `row` halfwords of `x` and four channels, which the check
+    // above has found to be there, and writes four numbers of `y`. LDR takes any address; LDRD needs a multiple of 4, which `x` was
+    // checked to be, and where the last two words of a channel are.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -417,9 +417,7 @@ pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16
             "tst r2, #4",
             "bne 8f",
             "2:",
-            "ldr r6, [r1], #4",
-            "sxtb16 r7, r6",
-            "sxtb16 r6, r6, ror #8",
+            "ldrd r7, r6, [r1], #8",
             "ldr r4, [r0, r2]",
             "sxtb16 r5, r4",
             "smlad r9, r5, r7, r9",
@@ -441,9 +439,7 @@ pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16
             "sxtb16 r4, r4, ror #8",
             "smlad r8, r4, r6, r8",
             "9:",
-            "ldr r6, [r1], #4",
-            "sxtb16 r7, r6",
-            "sxtb16 r6, r6, ror #8",
+            "ldrd r7, r6, [r1], #8",
             "ldr r4, [r0, r2]",
             "sxtb16 r5, r4",
             "smlad r9, r5, r7, r9",
@@ -472,7 +468,7 @@ pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16
             finish_gate!("r9", "16", "14"),
             finish_gate!("r10", "28", "15"),
             finish_gate!("r11", "40", "16"),
-            "sub r1, r1, r2",
+            "sub r1, r1, r2, lsl #1",
             "add r0, r0, r3",
             "add r12, r12, #48",
             "subs r5, r5, #1",

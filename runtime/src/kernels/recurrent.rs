@@ -33,35 +33,57 @@ impl Recurrent<'_> {
         self.cells.saturating_mul(self.cell.gates())
     }
 
+    /// Elements of the longest vector that rows are multiplied with.
+    const fn longest(&self) -> usize {
+        if self.inputs > self.cells { self.inputs } else { self.cells }
+    }
+
     /// Cells with a 16-bit memory.
     const fn memory_len(&self) -> usize {
         if matches!(self.cell, Cell::Elman) { 0 } else { self.cells }
     }
 }
 
-/// Bytes of scratch: the gates of one step, then, where the operator has no states of its own, memory and hidden state,
-/// and what a reset in front leaves of the hidden state.
+/// Bytes of scratch: the gates of one step, a vector in 16 bits, then, where the operator has no states of its own, memory and
+/// hidden state, and what a reset in front leaves of the hidden state.
 #[must_use]
 pub const fn scratch_len(p: &Recurrent<'_>, has_states: bool) -> usize {
     let reset = if matches!(p.cell, Cell::GruResetBefore) { p.cells } else { 0 };
     let states = if has_states { 0 } else { p.memory_len().saturating_mul(2).saturating_add(p.cells) };
-    p.rows().saturating_mul(4).saturating_add(states).saturating_add(reset)
+    let wide = p.rows().saturating_mul(2).saturating_add(p.longest());
+    wide.saturating_mul(2).saturating_add(states).saturating_add(reset)
+}
+
+/// What a step works in.
+struct Scratch<'a> {
+    /// The sums of the inputs and of the hidden state, per row.
+    gates: &'a mut [i16],
+    /// The vector that is multiplied, in 16 bits; at a multiple of 4 bytes, behind the gates.
+    column: &'a mut [i16],
+    /// What a reset in front leaves of the hidden state.
+    reset: &'a mut [i8],
+}
+
+/// Gates and column off the start of the scratch, and the rest of it.
+fn wide<'a>(p: &Recurrent<'_>, scratch: &'a mut [i8]) -> Option<(&'a mut [i16], &'a mut [i16], &'a mut [i8])> {
+    let rows = p.rows().saturating_mul(2);
+    let (wide, rest) = scratch.split_at_mut_checked(rows.saturating_add(p.longest()).saturating_mul(2))?;
+    let (gates, column) = bytemuck::try_cast_slice_mut::<i8, i16>(wide).ok()?.split_at_mut_checked(rows)?;
+    Some((gates, column, rest))
 }
 
 /// Runs every sequence of `x`, `[batch, time, inputs]`, from empty states into `y`, `[batch, time, cells]`, or
 /// `[batch, cells]` where only the last step counts.
 pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
-    let at = p.memory_len().saturating_mul(2);
-    let Some((memory, rest)) = scratch.split_at_mut_checked(at) else { return };
+    let Some((gates, column, rest)) = wide(p, scratch) else { return };
+    let Some((memory, rest)) = rest.split_at_mut_checked(p.memory_len().saturating_mul(2)) else { return };
     let Ok(memory) = bytemuck::try_cast_slice_mut::<i8, i16>(memory) else { return };
-    // The gates need an even address: they lie in front of the bytes.
-    let Some((gates, rest)) = rest.split_at_mut_checked(p.rows().saturating_mul(4)) else { return };
     let Some((hidden, reset)) = rest.split_at_mut_checked(p.cells) else { return };
-    let Ok(gates) = bytemuck::try_cast_slice_mut::<i8, i16>(gates) else { return };
+    let mut scratch = Scratch { gates, column, reset };
     for (x, y) in sequences(p, x, y) {
         memory.fill(0);
         hidden.fill(0);
-        sequence(p, x, State { hidden, memory }, y, gates, reset);
+        sequence(p, x, State { hidden, memory }, y, &mut scratch);
     }
 }
 
@@ -75,11 +97,11 @@ pub fn recurrent_from(
     y: &mut [i8],
     scratch: &mut [i8],
 ) {
-    let Some((gates, reset)) = scratch.split_at_mut_checked(p.rows().saturating_mul(4)) else { return };
-    let Ok(gates) = bytemuck::try_cast_slice_mut::<i8, i16>(gates) else { return };
+    let Some((gates, column, reset)) = wide(p, scratch) else { return };
+    let mut scratch = Scratch { gates, column, reset };
     let mut memories = memory.chunks_exact_mut(p.memory_len().max(1));
     for ((x, y), hidden) in sequences(p, x, y).zip(hidden.chunks_exact_mut(p.cells.max(1))) {
-        sequence(p, x, State { hidden, memory: memories.next().unwrap_or_default() }, y, gates, reset);
+        sequence(p, x, State { hidden, memory: memories.next().unwrap_or_default() }, y, &mut scratch);
     }
 }
 
@@ -97,13 +119,13 @@ fn sequences<'a>(p: &Recurrent<'_>, x: &'a [i8], y: &'a mut [i8]) -> impl Iterat
     x.chunks_exact(p.inputs.saturating_mul(p.time).max(1)).zip(y.chunks_exact_mut(p.cells.saturating_mul(steps).max(1)))
 }
 
-fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], gates: &mut [i16], reset: &mut [i8]) {
+fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], scratch: &mut Scratch<'_>) {
     let last = p.time.saturating_sub(1);
     let mut frames = x.chunks_exact(p.inputs.max(1));
     let mut outputs = y.chunks_exact_mut(p.cells.max(1));
     for number in 0..p.time {
         let Some(x) = (if p.reverse { frames.next_back() } else { frames.next() }) else { return };
-        step(p, x, &mut state, gates, reset);
+        step(p, x, &mut state, scratch);
         if !p.last_only || number == last {
             let y = if p.reverse { outputs.next_back() } else { outputs.next() };
             y.into_iter().flatten().zip(&*state.hidden).for_each(|(to, &from)| *to = from);
@@ -113,9 +135,10 @@ fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], gat
 
 /// One time step.
 #[inline(never)]
-fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], reset: &mut [i8]) {
+fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, scratch: &mut Scratch<'_>) {
+    let Scratch { gates, column, reset } = scratch;
     let Some((inputs, recurrents)) = gates.split_at_mut_checked(p.rows()) else { return };
-    products(p.input_weights, p.input_channels, x, inputs);
+    products(p.input_weights, p.input_channels, x, column, inputs);
     // A reset in front changes what the last gate is multiplied with.
     let at = match p.cell {
         Cell::GruResetBefore => p.cells.saturating_mul(2),
@@ -124,13 +147,13 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], r
     let Some((weights, new_weights)) = p.recurrent_weights.split_at_checked(at.saturating_mul(p.cells)) else { return };
     let Some((channels, new_channels)) = p.recurrent_channels.split_at_checked(at) else { return };
     let Some((first, new)) = recurrents.split_at_mut_checked(at) else { return };
-    products(weights, channels, state.hidden, first);
+    products(weights, channels, state.hidden, column, first);
     if matches!(p.cell, Cell::GruResetBefore) {
         let resets = inputs.iter().zip(first.iter()).map(|(&a, &b)| sigmoid(sum(a, b)));
         for ((reset, r), &h) in reset.iter_mut().zip(resets).zip(&*state.hidden) {
             *reset = (product(r, h.into())) as i8;
         }
-        products(new_weights, new_channels, reset, new);
+        products(new_weights, new_channels, reset, column, new);
     }
     match p.cell {
         Cell::Elman => elman(inputs, recurrents, state),
@@ -141,10 +164,14 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, gates: &mut [i16], r
 
 /// A row's products with a vector, per row, in Q3.12.
 #[inline(never)]
-fn products(weights: &[i8], channels: &[Channel], x: &[i8], y: &mut [i16]) {
+fn products(weights: &[i8], channels: &[Channel], x: &[i8], column: &mut [i16], y: &mut [i16]) {
+    #[cfg(not(thumbnet_dsp))]
+    let _ = column;
     #[cfg(thumbnet_dsp)]
     let (weights, channels, y) = {
-        let done = super::dsp::gates(weights, channels, x, y);
+        let column = column.get_mut(..x.len()).unwrap_or_default();
+        let is_wide = super::dsp::widen_arranged(x, column, 0);
+        let done = if is_wide { super::dsp::gates(weights, channels, column, y) } else { 0 };
         let weights = weights.get(done.saturating_mul(x.len())..).unwrap_or_default();
         (weights, channels.get(done..).unwrap_or_default(), y.get_mut(done..).unwrap_or_default())
     };
