@@ -75,7 +75,7 @@ fn conversation(folder: &Path, seconds: usize) -> (Vec<i16>, Vec<Word>) {
     let (mut words, mut at) = (Vec::new(), RATE as usize);
     loop {
         let (class, path) = &files[rng.random_range(0..files.len())];
-        let (_, samples) = read_wav(path).unwrap();
+        let samples = read_wav(path, RATE).unwrap();
         let to = at + samples.len();
         if to + RATE as usize > len {
             return (sound.into_iter().map(|x| x as i16).collect(), words);

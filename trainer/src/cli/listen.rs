@@ -13,8 +13,11 @@ use super::{read, with_model};
 pub struct Args {
     /// A model file that takes samples, exported with --stream.
     model: PathBuf,
-    /// The recording, a WAV file of the rate that the model was trained with.
+    /// The recording, a WAV file.
     recording: PathBuf,
+    /// Samples per second that the model was trained with; a recording with another rate is resampled.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
     /// Where to run.
     #[arg(long, value_enum, default_value = "host")]
     on: Target,
@@ -42,8 +45,9 @@ pub fn listen(args: &Args) -> Result<()> {
     let model = read(&args.model)?;
     let labels: Vec<String> =
         with_model(&args.model, |model| Ok(model.info().labels.iter().map(str::to_owned).collect()))?;
-    let (rate, samples) = read_wav(&args.recording)?;
-    let samples: Vec<i16> = samples.into_iter().map(thumbnet_trainer::front_end::quantize).collect();
+    let rate = args.rate;
+    let samples: Vec<i16> =
+        read_wav(&args.recording, rate)?.into_iter().map(thumbnet_trainer::front_end::quantize).collect();
     let mut settings = Settings {
         smoothing: args.smoothing,
         threshold: (256.0 * args.threshold - 128.0).round().min(127.0) as i8,

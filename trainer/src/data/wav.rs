@@ -60,8 +60,7 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
 }
 
 fn fitted(path: &Path, options: &Options) -> Result<Vec<f32>> {
-    let (rate, samples) = read(path)?;
-    let mut samples = resampled(samples, rate, options.rate).with_context(|| format!("in {}", path.display()))?;
+    let mut samples = read(path, options.rate)?;
     if let Some(decibels) = options.trim_db {
         samples = trimmed(samples, decibels);
     }
@@ -101,11 +100,16 @@ fn background(words: &[Vec<f32>], rng: &mut StdRng) -> Vec<f32> {
     noise
 }
 
-/// Rate and samples of a file, in units of 16 bits; several channels become their mean.
+/// Samples of a file, in units of 16 bits, at this rate; several channels become their mean.
 ///
 /// # Errors
 /// It is no WAV file, or has no samples.
-pub fn read(path: &Path) -> Result<(u32, Vec<f32>)> {
+pub fn read(path: &Path, rate: u32) -> Result<Vec<f32>> {
+    let (own, samples) = at_its_rate(path)?;
+    resampled(samples, own, rate).with_context(|| format!("in {}", path.display()))
+}
+
+fn at_its_rate(path: &Path) -> Result<(u32, Vec<f32>)> {
     let reader = hound::WavReader::open(path)
         .map_err(|error| anyhow!("{} is not a WAV file that can be read: {error}", path.display()))?;
     let spec = reader.spec();
@@ -162,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         write(&path, 8000, 2, &[1, 3, 100, 300, -5, -5]);
-        assert_eq!(read(&path).unwrap(), (8000, vec![2.0, 200.0, -5.0]));
+        assert_eq!(at_its_rate(&path).unwrap(), (8000, vec![2.0, 200.0, -5.0]));
         let options = |length, trim_db| Options { rate: 8000, length, trim_db, background: 0.0, seed: 0 };
         assert_eq!(fitted(&path, &options(5, None)).unwrap(), [0.0, 2.0, 200.0, -5.0, 0.0]);
         assert_eq!(fitted(&path, &options(2, None)).unwrap(), [2.0, 200.0]);
@@ -203,15 +207,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("noise.wav");
         std::fs::write(&path, "this is text").unwrap();
-        let error = format!("{:#}", read(&path).unwrap_err());
+        let error = format!("{:#}", read(&path, 8000).unwrap_err());
         assert!(error.contains("noise.wav") && error.contains("not a WAV file"), "{error}");
         write(&path, 8000, 1, &[]);
-        let error = format!("{:#}", read(&path).unwrap_err());
+        let error = format!("{:#}", read(&path, 8000).unwrap_err());
         assert!(error.contains("no samples"), "{error}");
         write(&path, 8000, 1, &[1; 100]);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..60]).unwrap();
-        let error = format!("{:#}", read(&path).unwrap_err());
+        let error = format!("{:#}", read(&path, 8000).unwrap_err());
         assert!(error.contains("noise.wav"), "{error}");
     }
 }
