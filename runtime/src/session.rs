@@ -290,12 +290,10 @@ fn stateful(
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
         }
-        Call::RecurrentFrom(p) if step.inputs.len() == 2 => {
-            let hidden = i8s(state.get_mut(range(1)?)?);
-            recurrent::recurrent_from(p, x, hidden, &mut [], i8s(y), i8s(scratch));
-        }
         Call::RecurrentFrom(p) if ops::RECURRENT => {
-            let [hidden, memory] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
+            // A simple layer has no memory.
+            let memory = if step.inputs.len() == 2 { 0..0 } else { range(2)? };
+            let [hidden, memory] = state.get_disjoint_mut([range(1)?, memory]).ok()?;
             let memory = bytemuck::try_cast_slice_mut(memory).ok()?;
             recurrent::recurrent_from(p, x, i8s(hidden), memory, i8s(y), i8s(scratch));
         }

@@ -5,8 +5,8 @@
 //! bias) and `h'` the hidden state in Q0.7:
 //!
 //! `a = sat16(round(s·(b + Σ w·x')))` and `r = sat16(round(s'·(b' + Σ u·h')))`, both in Q3.12 and rounded twice as in
-//! [`super::conv2d`]; `σ` and `tanh` from Q3.12 to
-//! Q0.15 as in [`crate::gates`]; every product of two numbers in Q0.15 is `round(p·q / 2^15)`, half up.
+//! [`super::conv2d`]; `σ` and `tanh` from Q3.12 to Q0.15 as in [`crate::gates`]; every product of two numbers in Q0.15 is
+//! `round(p·q / 2^15)`, half up.
 //!
 //! - Elman: `h = tanh(sat16(a + r))`.
 //! - LSTM, gates input, forget, new, output: `i, f, o = σ(sat16(a + r))`, `g = tanh(sat16(a + r))`,
