@@ -2,63 +2,49 @@
 
 use crate::format::Op;
 
-/// `conv`: convolution, depthwise, transposed.
-pub(crate) const CONV: bool = cfg!(feature = "conv");
-/// `dense`: fully connected, product of matrices.
-pub(crate) const DENSE: bool = cfg!(feature = "dense");
-/// `pool`: maximum and average over windows.
-pub(crate) const POOL: bool = cfg!(feature = "pool");
-/// `elementwise`: functions of two tensors.
-pub(crate) const ELEMENTWISE: bool = cfg!(feature = "elementwise");
-/// `shape`: padding, picking, reducing, resizing.
-pub(crate) const SHAPE: bool = cfg!(feature = "shape");
-/// `softmax`.
-pub(crate) const SOFTMAX: bool = cfg!(feature = "softmax");
-/// `recurrent`: the layers that are trained here.
-pub(crate) const RECURRENT: bool = cfg!(feature = "recurrent");
-/// `tflite-recurrent`: LSTM and SVDF with TensorFlow Lite's bits.
-pub(crate) const TFLITE_RECURRENT: bool = cfg!(feature = "tflite-recurrent");
-/// `spectrogram`: the front end for sound.
-pub(crate) const SPECTROGRAM: bool = cfg!(feature = "spectrogram");
+/// Families of operators: a constant for the code that dispatches, the crate's feature, the operators.
+macro_rules! families {
+    ($($(#[$doc:meta])* $name:ident $feature:literal $($op:ident)|+;)*) => {
+        $($(#[$doc])* pub(crate) const $name: bool = cfg!(feature = $feature);)*
 
-impl Op {
-    /// The crate's feature that brings the operator; `None` for those that are always there.
-    #[must_use]
-    pub const fn feature(&self) -> Option<&'static str> {
-        match self {
-            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::TransposeConv2d(_) => Some("conv"),
-            Self::FullyConnected(_) | Self::MatMul(_) => Some("dense"),
-            Self::MaxPool2d(_) | Self::AveragePool2d(_) => Some("pool"),
-            Self::Add(_) | Self::Mul(_) | Self::Binary(_) => Some("elementwise"),
-            Self::Pad(_) | Self::Take(_) | Self::Gather(_) | Self::Reduce(_) | Self::ResizeBilinear(_) => Some("shape"),
-            Self::Softmax(_) => Some("softmax"),
-            Self::Recurrent(_) => Some("recurrent"),
-            Self::Lstm(_) | Self::Svdf(_) => Some("tflite-recurrent"),
-            Self::Spectrogram(_) => Some("spectrogram"),
-            Self::Quantize
-            | Self::Dequantize
-            | Self::Concat(_)
-            | Self::Reshape
-            | Self::Lookup(_)
-            | Self::ArgMax
-            | Self::View(_) => None,
-        }
-    }
+        impl Op {
+            /// The crate's feature that brings the operator; `None` for those that are always there.
+            #[must_use]
+            pub const fn feature(&self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$op { .. })|+ => Some($feature),)*
+                    _ => None,
+                }
+            }
 
-    /// Whether this build has the operator.
-    #[must_use]
-    pub(crate) const fn is_built(&self) -> bool {
-        match self {
-            Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::TransposeConv2d(_) => CONV,
-            Self::FullyConnected(_) | Self::MatMul(_) => DENSE,
-            Self::MaxPool2d(_) | Self::AveragePool2d(_) => POOL,
-            Self::Add(_) | Self::Mul(_) | Self::Binary(_) => ELEMENTWISE,
-            Self::Pad(_) | Self::Take(_) | Self::Gather(_) | Self::Reduce(_) | Self::ResizeBilinear(_) => SHAPE,
-            Self::Softmax(_) => SOFTMAX,
-            Self::Recurrent(_) => RECURRENT,
-            Self::Lstm(_) | Self::Svdf(_) => TFLITE_RECURRENT,
-            Self::Spectrogram(_) => SPECTROGRAM,
-            _ => true,
+            /// Whether this build has the operator.
+            pub(crate) const fn is_built(&self) -> bool {
+                match self {
+                    $($(Self::$op { .. })|+ => $name,)*
+                    _ => true,
+                }
+            }
         }
-    }
+    };
+}
+
+families! {
+    /// Convolution, depthwise, transposed.
+    CONV "conv" Conv2d | DepthwiseConv2d | TransposeConv2d;
+    /// Fully connected, product of matrices.
+    DENSE "dense" FullyConnected | MatMul;
+    /// Maximum and average over windows.
+    POOL "pool" MaxPool2d | AveragePool2d;
+    /// Functions of two tensors.
+    ELEMENTWISE "elementwise" Add | Mul | Binary;
+    /// Padding, picking, reducing, resizing.
+    SHAPE "shape" Pad | Take | Gather | Reduce | ResizeBilinear;
+    /// Softmax.
+    SOFTMAX "softmax" Softmax;
+    /// The recurrent layers that are trained here.
+    RECURRENT "recurrent" Recurrent;
+    /// LSTM and SVDF with TensorFlow Lite's bits.
+    TFLITE_RECURRENT "tflite-recurrent" Lstm | Svdf;
+    /// The front end for sound.
+    SPECTROGRAM "spectrogram" Spectrogram;
 }
