@@ -128,7 +128,7 @@ fn what_cannot_stream_is_an_error() {
     let program = program(CAUSAL, &[TIME, 7], None);
     let error = stream(&program, 25).unwrap_err().to_string();
     assert!(error.contains("25") && error.contains("24"), "{error}");
-    assert!(stream(&program, 0).is_err());
+    assert!(stream(&program, 0).is_err() && stream(&program, usize::MAX).is_err());
     let (parts, _) = stream(&program, 2).unwrap();
     assert!(stream(&parts, 1).unwrap_err().to_string().contains("already"));
 }

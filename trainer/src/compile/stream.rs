@@ -6,7 +6,7 @@
 //! is computed anew in every run. Before the first step all states hold zero, which is what pads a causal layer, so that after
 //! `T` steps the answer is, bit for bit, the one that the whole program gives.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{Border, Cell, ConcatParams, DType, Op, ViewParams};
 
 use super::program::{Program, StepDesc, TensorDesc};
@@ -62,7 +62,7 @@ pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)
         windows: Vec::new(),
         whole: Vec::new(),
     };
-    builder.input(frames as u32)?;
+    builder.input(frames)?;
     for number in 0..program.steps.len() {
         let now = builder.step(number);
         builder.now.push(now);
@@ -72,25 +72,21 @@ pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)
 
 impl Builder<'_> {
     /// Cuts the input.
-    fn input(&mut self, frames: u32) -> Result<()> {
+    fn input(&mut self, frames: usize) -> Result<()> {
         let reader = self.old.steps.iter().find(|step| step.inputs[0] == 0);
         let input = &mut self.given[0];
-        let time = match (reader.map(|step| &step.op), &mut input.shape[..]) {
-            (Some(Op::Spectrogram(p)), [1, samples]) => {
-                let time = *samples / p.hop;
-                *samples = frames * p.hop;
-                time
-            }
-            (_, [1, time, _] | [1, time, _, _]) => std::mem::replace(time, frames),
-            (_, shape) => {
-                anyhow::bail!("the input has shape {shape:?}, expected a sequence: one batch, time, channels")
-            }
+        // What a frame has of the input's dimension in time, and that dimension.
+        let (unit, len) = match (reader.map(|step| &step.op), &mut input.shape[..]) {
+            (Some(Op::Spectrogram(p)), [1, samples]) => (p.hop, samples),
+            (_, [1, time, _] | [1, time, _, _]) => (1, time),
+            (_, shape) => bail!("the input has shape {shape:?}, expected a sequence: one batch, time, channels"),
         };
-        ensure!(
-            frames <= time,
-            "a run of {frames} frames is longer than the sequence of {time} that the model was trained with"
-        );
-        self.now[0].chunk = Some(frames);
+        let time = *len / unit;
+        let chunk = u32::try_from(frames).ok().filter(|&chunk| chunk <= time).with_context(|| {
+            format!("a run of {frames} frames is longer than the sequence of {time} that the model was trained with")
+        })?;
+        *len = chunk * unit;
+        self.now[0].chunk = Some(chunk);
         Ok(())
     }
 
