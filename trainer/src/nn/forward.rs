@@ -205,11 +205,11 @@ fn recurrence(
         recurrent_bias: bias(slots.recurrent_bias),
     };
     let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x));
-    if let Some(memories) = answer.memories.filter(|_| !is_training) {
+    let answer = recurrent(layer, &kernels, steps(x), !is_training);
+    if let Some(memories) = answer.memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }
-    if layer.return_sequences { sequence(answer.states) } else { Value::Flat(answer.last) }
+    answer.states.map_or_else(|| Value::Flat(answer.last), sequence)
 }
 
 /// What the memory of a recurrent layer is called among the values of a network.

@@ -21,22 +21,22 @@ pub(super) struct Kernels {
 
 /// What a layer computes.
 pub(super) struct Answer {
-    /// The states after every step, in the order of the steps' places: batch, time, units.
-    pub states: Tensor<3>,
+    /// The states after every step, in the order of the steps' places, where the layer returns them: batch, time, units.
+    pub states: Option<Tensor<3>>,
     /// The state after the last step that it took: batch, units.
     pub last: Tensor<2>,
-    /// The memory of a long short-term memory after every step: batch, time, units.
+    /// The memory of a long short-term memory after every step, where it was asked for: batch, time, units.
     pub memories: Option<Tensor<3>>,
 }
 
 /// Runs `x` (batch, time, channels) through a layer from empty states.
-pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>) -> Answer {
+pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>, with_memories: bool) -> Answer {
     let [batch, time, _] = x.dims();
     // All products with the inputs at once, then step by step.
     let inputs = linear(x, kernels.input.clone(), Some(kernels.bias.clone()));
     let zeros = Tensor::<2>::zeros(Shape::new([batch, layer.units]), &inputs.device());
     let (mut hidden, mut memory) = (zeros.clone(), zeros);
-    let (mut states, mut memories) = (Vec::with_capacity(time), Vec::new());
+    let (mut states, mut memories) = (Vec::new(), Vec::new());
     for step in 0..time {
         let at = if layer.go_backwards { time - 1 - step } else { step };
         let input = inputs.clone().narrow(1, at, 1).squeeze_dim::<2>(1);
@@ -46,7 +46,9 @@ pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>) -> A
                 let gates = input + kernels.product(hidden);
                 let [i, f, new, o] = split(&gates, layer.units);
                 memory = sigmoid(f) * memory + sigmoid(i) * new.tanh();
-                memories.push(memory.clone().unsqueeze_dim::<3>(1));
+                if with_memories {
+                    memories.push(memory.clone());
+                }
                 sigmoid(o) * memory.clone().tanh()
             }
             Cell::Gru => {
@@ -63,14 +65,16 @@ pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>) -> A
                 new.clone() + sigmoid(z + own_z) * (hidden - new)
             }
         };
-        states.push(hidden.clone().unsqueeze_dim::<3>(1));
+        if layer.return_sequences {
+            states.push(hidden.clone());
+        }
     }
     if layer.go_backwards {
         states.reverse();
         memories.reverse();
     }
-    let memories = (!memories.is_empty()).then(|| Tensor::cat(memories, 1));
-    Answer { states: Tensor::cat(states, 1), last: hidden, memories }
+    let stacked = |steps: Vec<Tensor<2>>| (!steps.is_empty()).then(|| Tensor::stack(steps, 1));
+    Answer { states: stacked(states), last: hidden, memories: stacked(memories) }
 }
 
 impl Kernels {

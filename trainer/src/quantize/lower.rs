@@ -50,7 +50,7 @@ pub(super) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    pub(super) fn graph(&self) -> &Graph {
+    fn graph(&self) -> &Graph {
         &self.model.graph
     }
 
