@@ -9,6 +9,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
+use super::split::test_count;
+
 /// Files with their class numbers.
 pub(super) struct Files {
     /// Names of the classes: those of the folders, sorted.
@@ -35,25 +37,25 @@ pub(super) struct Split<'a> {
 /// There are none, or a pattern is malformed or fits none.
 pub(super) fn labelled(root: &Path, endings: &[&str], split: &Split<'_>) -> Result<Files> {
     ensure!(root.is_dir(), "there is no folder {}", root.display());
-    let has_parts = root.join("train").is_dir();
-    let folders = if has_parts { vec![root.join("train"), root.join("test")] } else { vec![root.to_owned()] };
-    let classes: Vec<String> =
-        names(&folders[0])?.into_iter().filter(|name| !files(&folders[0].join(name), endings).is_empty()).collect();
+    let (train, test) = (root.join("train"), root.join("test"));
+    let (folder, test) =
+        if train.is_dir() { (train, Some(test).filter(|test| test.is_dir())) } else { (root.to_owned(), None) };
+    let mut classes = Vec::new();
+    for name in names(&folder)? {
+        if !files(&folder.join(&name), endings)?.is_empty() {
+            classes.push(name);
+        }
+    }
     ensure!(
         !classes.is_empty(),
         "{} has no folders that hold .{} files: expected one folder for each class",
-        folders[0].display(),
+        folder.display(),
         endings.join(" or .")
     );
-    let mut parts = Vec::new();
-    for folder in folders.iter().filter(|folder| folder.is_dir()) {
-        if let Some(unknown) = names(folder)?.iter().find(|name| has_parts && !classes.contains(name)) {
-            bail!("{} has the class \"{unknown}\", which {} has not", folder.display(), folders[0].display());
-        }
-        let of_class = |(label, class): (usize, &String)| {
-            files(&folder.join(class), endings).into_iter().map(move |path| (label, path))
-        };
-        parts.push(classes.iter().enumerate().flat_map(of_class).collect::<Vec<_>>());
+    let mut parts = vec![of_classes(&folder, &classes, endings)?];
+    if let Some(test) = test {
+        check_known(&test, &folder, &classes)?;
+        parts.push(of_classes(&test, &classes, endings)?);
     }
     let (train, test) = if !split.files.is_empty() {
         matching(root, parts.concat(), split.files)?
@@ -63,6 +65,23 @@ pub(super) fn labelled(root: &Path, endings: &[&str], split: &Split<'_>) -> Resu
         by_chance(parts.concat(), classes.len(), split)
     };
     Ok(Files { classes, train, test })
+}
+
+/// Checks that the test has no class that training has not.
+pub(super) fn check_known(test: &Path, train: &Path, classes: &[String]) -> Result<()> {
+    if let Some(unknown) = names(test)?.into_iter().find(|name| !classes.contains(name)) {
+        bail!("{} has the class \"{unknown}\", which {} has not", test.display(), train.display());
+    }
+    Ok(())
+}
+
+/// The files of every class in a folder, with the numbers of the classes.
+pub(super) fn of_classes(folder: &Path, classes: &[String], endings: &[&str]) -> Result<Vec<(usize, PathBuf)>> {
+    let mut all = Vec::new();
+    for (label, class) in classes.iter().enumerate() {
+        all.extend(files(&folder.join(class), endings)?.into_iter().map(|path| (label, path)));
+    }
+    Ok(all)
 }
 
 type Parts = (Vec<(usize, PathBuf)>, Vec<(usize, PathBuf)>);
@@ -89,9 +108,7 @@ fn by_chance(all: Vec<(usize, PathBuf)>, classes: usize, split: &Split<'_>) -> P
     for class in 0..classes {
         let mut own: Vec<_> = all.iter().filter(|(label, _)| *label == class).cloned().collect();
         own.shuffle(&mut rng);
-        let most = own.len().saturating_sub(1);
-        let count = ((own.len() as f64 * split.share).round() as usize).clamp(usize::from(most > 0), most);
-        test.extend(own.drain(..count));
+        test.extend(own.drain(..test_count(own.len(), split.share)));
         train.extend(own);
     }
     train.sort();
@@ -100,7 +117,7 @@ fn by_chance(all: Vec<(usize, PathBuf)>, classes: usize, split: &Split<'_>) -> P
 }
 
 /// What lies in a folder, sorted.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
@@ -114,11 +131,69 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// Files with one of these endings, sorted; none where there is no folder. Hidden files are left alone.
-pub(super) fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let is_wanted = |path: &PathBuf| {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         path.is_file() && !is_hidden && ending.is_some_and(|ending| endings.contains(&ending.as_str()))
     };
-    entries(folder).unwrap_or_default().into_iter().filter(is_wanted).collect()
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    Ok(entries(folder)?.into_iter().filter(is_wanted).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for path in paths {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        root
+    }
+
+    fn names_of(part: &[(usize, PathBuf)]) -> Vec<(usize, String)> {
+        part.iter().map(|(label, path)| (*label, path.file_name().unwrap().to_string_lossy().into_owned())).collect()
+    }
+
+    #[test]
+    fn files_are_split_by_folder_by_name_or_by_chance() {
+        let split = |files: &'static [String]| Split { files, share: 0.5, seed: 1 };
+        // A folder of notes is no class, and no reason to refuse the others.
+        let root = tree(&["train/a/1.wav", "train/b/2.WAV", "train/b/.3.wav", "train/notes/x.txt", "test/a/4.wav"]);
+        let found = labelled(root.path(), &["wav"], &split(&[])).unwrap();
+        assert_eq!(found.classes, ["a", "b"]);
+        assert_eq!(names_of(&found.train), [(0, "1.wav".into()), (1, "2.WAV".into())]);
+        assert_eq!(names_of(&found.test), [(0, "4.wav".into())]);
+        let patterns: &'static [String] = Box::leak(Box::new(["2*".to_owned()]));
+        let found = labelled(root.path(), &["wav"], &split(patterns)).unwrap();
+        assert_eq!(names_of(&found.test), [(1, "2.WAV".into())]);
+
+        let root = tree(&["a/1.wav", "a/2.wav", "b/3.wav", "b/4.wav"]);
+        let found = labelled(root.path(), &["wav"], &split(&[])).unwrap();
+        assert_eq!((found.train.len(), found.test.len()), (2, 2));
+    }
+
+    #[test]
+    fn errors_say_what_is_missing() {
+        let none: &[String] = &[];
+        let error = |root: &Path, files: &[String]| {
+            labelled(root, &["wav"], &Split { files, share: 0.5, seed: 1 }).err().unwrap().to_string()
+        };
+        let root = tree(&["train/a/1.wav", "test/b/2.wav"]);
+        assert!(error(root.path(), none).contains("has the class \"b\""));
+        let root = tree(&["a/1.wav"]);
+        assert!(error(root.path(), &["9*".into()]).contains("fit no file"));
+        assert!(error(root.path(), &["*".into()]).contains("fit every file"));
+        assert!(error(&root.path().join("x"), none).contains("there is no folder"));
+        assert!(error(tree(&["a/1.mp3"]).path(), none).contains("no folders that hold .wav"));
+    }
 }

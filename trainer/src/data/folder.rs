@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use image::imageops::FilterType;
 use rayon::prelude::*;
 
-use super::files::{files, names};
+use super::files::{check_known, files, names, of_classes};
 use super::{Dataset, Loaded, Targets};
 
 const IMAGES: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -26,15 +26,13 @@ pub(super) fn load(root: &Path, size: Option<[usize; 2]>, grayscale: bool, share
     if !test.is_dir() {
         return Ok(all.split(share, seed));
     }
-    if let Some(unknown) = names(&test)?.into_iter().find(|name| !classes.contains(name)) {
-        bail!("{} has the class \"{unknown}\", which {} has not", test.display(), train.display());
-    }
+    check_known(&test, &train, &classes)?;
     Ok(Loaded { test: set(&test, &classes, size, grayscale)?, train: all })
 }
 
 fn first_size(root: &Path, classes: &[String]) -> Result<[usize; 2]> {
     for class in classes {
-        if let Some(path) = files(&root.join(class), &IMAGES).first() {
+        if let Some(path) = files(&root.join(class), &IMAGES)?.first() {
             let (width, height) =
                 image::image_dimensions(path).with_context(|| format!("cannot read {}", path.display()))?;
             return Ok([height as usize, width as usize]);
@@ -44,10 +42,7 @@ fn first_size(root: &Path, classes: &[String]) -> Result<[usize; 2]> {
 }
 
 fn set(root: &Path, classes: &[String], size: [usize; 2], grayscale: bool) -> Result<Dataset> {
-    let mut all = Vec::new();
-    for (label, class) in classes.iter().enumerate() {
-        all.extend(files(&root.join(class), &IMAGES).into_iter().map(|path| (label, path)));
-    }
+    let all = of_classes(root, classes, &IMAGES)?;
     let pixels: Vec<Vec<f32>> = all.par_iter().map(|(_, path)| pixels(path, size, grayscale)).collect::<Result<_>>()?;
     Ok(Dataset {
         shape: vec![size[0], size[1], if grayscale { 1 } else { 3 }],

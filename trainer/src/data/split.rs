@@ -18,8 +18,7 @@ impl Dataset {
         }
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for group in &groups {
-            let most = group.len().saturating_sub(1);
-            let count = ((group.len() as f64 * share).round() as usize).clamp(usize::from(most > 0), most);
+            let count = test_count(group.len(), share);
             test.extend(&group[..count]);
             train.extend(&group[count..]);
         }
@@ -28,6 +27,12 @@ impl Dataset {
         test.sort_unstable();
         Loaded { train: self.select(&train), test: self.select(&test) }
     }
+}
+
+/// How many of a class are for the test: the share, but one at least on either side where there are two.
+pub(super) fn test_count(len: usize, share: f64) -> usize {
+    let most = len.saturating_sub(1);
+    ((len as f64 * share).round() as usize).clamp(usize::from(most > 0), most)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ struct Point {
 pub(super) fn load(folder: &Path, length: usize, share: f64) -> Result<Loaded> {
     ensure!(length > 1, "data: length must be at least 2");
     ensure!(folder.is_dir(), "there is no folder {}", folder.display());
-    let paths = files(folder, &["json"]);
+    let paths = files(folder, &["json"])?;
     ensure!(!paths.is_empty(), "{} holds no .json files", folder.display());
     let mut parts = [Vec::new(), Vec::new()];
     for path in &paths {
