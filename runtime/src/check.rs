@@ -10,7 +10,7 @@ use crate::format::{
 use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
-use crate::plan::{lead, may_overwrite};
+use crate::plan::{lead, may_overwrite, work};
 
 /// Checks everything behind the head.
 pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
@@ -21,13 +21,18 @@ pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
     states(model)?;
     outputs(model)?;
     let mut steps = model.steps();
+    let mut work = 0u64;
     for step in 0..model.head().steps {
         let record = steps.next().ok_or(StepProblem::Record);
-        record
+        let own = record
             .and_then(|record| check_step(model, step, &record))
             .map_err(|problem| FormatError::Step { step, problem })?;
+        work = work.saturating_add(own);
     }
-    if steps.is_finished() { Ok(()) } else { Err(FormatError::Section("program")) }
+    if !steps.is_finished() {
+        return Err(FormatError::Section("program"));
+    }
+    if model.work() == work { Ok(()) } else { Err(FormatError::Work { found: model.work(), expected: work }) }
 }
 
 /// The tables have the lengths that the head's counts ask for.
@@ -35,6 +40,9 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     let head = model.head();
     if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
         return Err(FormatError::Section("tensor"));
+    }
+    if head.reserved != [0; 2] {
+        return Err(FormatError::Section("head"));
     }
     if head.state_len > head.arena_len || head.arena_len > i32::MAX as u32 {
         return Err(FormatError::Section("arena"));
@@ -128,7 +136,8 @@ fn span_of(tensor: &Tensor) -> Span {
     Span::new(tensor.offset, tensor.bytes().unwrap_or(u32::MAX))
 }
 
-fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), StepProblem> {
+/// Checks a step and gives the work that it takes.
+fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, StepProblem> {
     let output_number = model.first_result().saturating_add(number);
     let output = model.tensors().get(output_number).ok_or(StepProblem::Record)?;
     if !step.op.arity().contains(&step.inputs.len()) {
@@ -148,7 +157,8 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), Ste
     operator(model, step, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;
     let call = Call::new(model.data(), step, &first, &second, &output)?;
-    memory(model, number, step, &output, call.scratch_len())
+    memory(model, number, step, &output, call.scratch_len())?;
+    Ok(work(&step.op, step.inputs.len(), &first, &output))
 }
 
 fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, StepProblem> {

@@ -92,6 +92,15 @@ impl<'m> Model<'m> {
         self.head.arena_len as usize
     }
 
+    /// An upper bound of what one run takes, whatever the input: [`crate::plan::work`] of all steps together.
+    ///
+    /// Firmware that takes models from elsewhere refuses by it those that would take too long.
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        let [low, high] = self.head.work;
+        low as u64 | (high as u64) << 32
+    }
+
     /// Bytes at the start of the arena that keep their values from one run to the next.
     #[must_use]
     pub const fn state_len(&self) -> usize {

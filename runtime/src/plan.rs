@@ -78,6 +78,62 @@ fn first_four(tensor: &Tensor) -> [u32; 4] {
     [n, h, w, c]
 }
 
+/// An upper bound of how often the innermost loops of a step run, whatever the input: multiply-accumulates, or elements that
+/// are read, compared or written. Every kernel of every core takes a constant times as many instructions at most, which is
+/// held by a test; a model file states the sum and the check computes it again.
+///
+/// `operands` is the number of its inputs, `a` the first of them. A number that overflows stays at the largest there is.
+#[must_use]
+pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
+    let elements = |tensor: &Tensor| u64::from(tensor.elements().unwrap_or(u32::MAX));
+    let last = |tensor: &Tensor| tensor.shape().last().map_or(1, |&dim| u64::from(dim));
+    let product = |factors: &[u64]| factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor));
+    let [height, width] = window(op).map(u64::from);
+    let inner = match op {
+        Op::Conv2d(_) | Op::FullyConnected(_) | Op::MatMul(_) | Op::DepthwiseConv2d(_) => macs(op, a, y),
+        Op::Lstm(_) | Op::Recurrent(_) => macs(op, a, y),
+        // Taps that reach no input pixel are looked at as well.
+        Op::TransposeConv2d(_) => macs(op, a, y).saturating_add(product(&[elements(y), height, width])),
+        Op::MaxPool2d(_) | Op::AveragePool2d(_) => product(&[elements(y), height, width]),
+        Op::Spectrogram(p) => {
+            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
+            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
+            let per_feature = if p.has_coefficients == 0 { 1 } else { u64::from(p.bands) };
+            let parts =
+                [transform, p.frame.into(), p.weight_count.into(), p.bands.into(), product(&[last(y), per_feature])];
+            product(&[frames, parts.into_iter().fold(0, u64::saturating_add)])
+        }
+        Op::Svdf(p) => product(&[elements(y), p.rank.into(), last(a).saturating_add(p.memory.into())]),
+        // Four neighbours.
+        Op::ResizeBilinear(_) => product(&[elements(y), 4]),
+        Op::Quantize
+        | Op::Dequantize
+        | Op::Add(_)
+        | Op::Mul(_)
+        | Op::Binary(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Reshape
+        | Op::Softmax(_)
+        | Op::Lookup(_)
+        | Op::ArgMax
+        | Op::View(_)
+        | Op::Take(_)
+        | Op::Gather(_)
+        | Op::Reduce(_) => 0,
+    };
+    [elements(a), elements(y), operands as u64].into_iter().fold(inner, u64::saturating_add)
+}
+
+/// Height and width of the window of an operator that has one.
+fn window(op: &Op) -> [u32; 2] {
+    match op {
+        Op::Conv2d(p) | Op::DepthwiseConv2d(p) | Op::TransposeConv2d(p) => p.size,
+        Op::MaxPool2d(p) | Op::AveragePool2d(p) => p.size,
+        _ => [1; 2],
+    }
+}
+
 /// Multiply-accumulates of a step whose first input is `input`: 0 for what only moves, compares or looks up.
 #[must_use]
 pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
