@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use crate::fuzz;
 use crate::setup;
 use crate::shell::{command, finish, phase, root, run};
 
@@ -68,6 +69,11 @@ pub fn test(full: bool) -> Result<()> {
     check("firmware of the nRF52840", &|| {
         firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])
     });
+    if full && fuzz::is_possible() {
+        check("fuzzing", &|| fuzz::all(180));
+    } else if full {
+        eprintln!("== fuzzing: skipped, {}", fuzz::MISSING);
+    }
     if failures.is_empty() {
         return Ok(());
     }
