@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet_host_tests::seeds::{operators, seeds, trained};
 use thumbnet_mutation::{Limits, Outcome, mutate, run};
+use thumbnet_trainer::run::{Target, guarded};
 
 /// A random choice for [`mutate`].
 fn chance(rng: &mut StdRng) -> impl FnMut(u32) -> u32 {
@@ -40,6 +41,24 @@ fn mutated_models_are_errors_or_run_within_their_arena() {
     assert!(refused > count / 4 && ran > count / 20, "{refused} refused, {ran} ran");
     // Work is bounded by what the file states: a run that takes seconds would be a loop without end.
     assert!(slowest < Duration::from_secs(20), "{slowest:?}");
+}
+
+/// The same on a Cortex-M3, where kernels in assembly run: one emulated board takes all of them, one after the other.
+#[test]
+fn mutated_models_are_errors_or_run_on_a_core() {
+    let seeds = seeds();
+    let count = if std::env::var_os("THUMBNET_FULL").is_some() { 5_000 } else { 1_000 };
+    let mut rng = StdRng::seed_from_u64(12);
+    let mutated = |number: usize| {
+        let mut bytes = seeds[number % seeds.len()].1.clone();
+        mutate(&mut bytes, chance(&mut rng));
+        bytes
+    };
+    let models: Vec<Vec<u8>> = (0..count).map(mutated).collect();
+    let outcomes = guarded(&models, Target::M3).unwrap();
+    println!("{count} mutated models on the M3: {outcomes:?}");
+    assert_eq!(outcomes.refused + outcomes.too_large + outcomes.ran, count as u64);
+    assert!(outcomes.ran > count as u64 / 20, "{outcomes:?}");
 }
 
 /// The fuzz targets start from files in `fuzz/seeds`; `THUMBNET_BLESS=1` writes them anew.

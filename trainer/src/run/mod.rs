@@ -1,5 +1,6 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod guarded;
 mod host;
 mod listen;
 mod qemu;
@@ -9,6 +10,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::{Model, Observer};
 
+pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::Target;
 
