@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet::{Model, Session};
-use thumbnet_host_tests::sequences::{front_end, program};
+use thumbnet_host_tests::sequences::{front_end, motion, program};
 use thumbnet_trainer::compile::{Program, aligned, compile, stream};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -20,6 +20,7 @@ fn seeds() -> Vec<Vec<u8>> {
         sequence("lstm units = 5; bidirectional = true; return_sequences = true\nglobal_max_pool1d\ndense units = 3"),
         sequence("simple_rnn units = 4; return_sequences = true\ngru units = 4; reset_after = false"),
         program("conv1d filters = 4; kernel = 3; padding = \"causal\"\nlstm units = 4", &[24 * 40], Some(front_end())),
+        program("dense units = 4", &[24 * 8, 3], Some(motion())),
         image(
             "conv2d name = \"a\"; filters = 4; kernel = 3; padding = \"same\"; activation = \"relu\"
              depthwise_conv2d name = \"b\"; kernel = 3; padding = \"same\"
