@@ -10,7 +10,7 @@ use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::verify::random_inputs;
 
 use crate::oracle::cases;
-use crate::sequences::{front_end, program};
+use crate::sequences::{front_end, motion, program};
 
 /// Networks of the trainer, whole and cut in time, and the smallest case of every imported operator; each with its name.
 ///
@@ -82,10 +82,11 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
              dense units = 3",
             ),
         ),
+        ("motion", program("dense units = 4", &[24 * 8, 3], Some(motion()))),
     ];
     let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), file(&stream(program, 2).unwrap().0));
     let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), file(program));
-    programs.iter().map(whole).chain([&programs[0], &programs[3]].map(streamed)).collect()
+    programs.iter().map(whole).chain([&programs[0], &programs[3], &programs[5]].map(streamed)).collect()
 }
 
 fn file(program: &Program) -> Vec<u8> {

@@ -5,12 +5,12 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, RecurrentParams, ReduceFunction, SpectrogramParams,
-    Step, SvdfParams, Tensor,
+    AddParams, ConvParams, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
+    SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize, Softmax,
-    Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent, spectrogram,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce, Resize,
+    Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, recurrent, spectrogram,
 };
 
 /// A step bound to its weights and shapes.
@@ -36,6 +36,8 @@ pub(crate) enum Call<'m> {
     RecurrentFrom(Recurrent<'m>),
     Spectrogram(Spectrogram<'m>),
     SpectrogramFrom(Spectrogram<'m>),
+    Motion(Motion<'m>),
+    MotionFrom(Motion<'m>),
     Binary(Binary, Broadcast),
     View(View),
     Take { len: usize, inner: usize, indices: &'m [i32] },
@@ -150,6 +152,8 @@ impl<'m> Call<'m> {
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
             Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
             Op::Spectrogram(p) => Self::Spectrogram(short_time_spectrum(data, p, a, y)?),
+            Op::Motion(p) if step.inputs.len() > 1 => Self::MotionFrom(motion_features(data, p, a, y)?),
+            Op::Motion(p) => Self::Motion(motion_features(data, p, a, y)?),
             Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
             Op::Gather(p) => {
                 let axis = p.axis as usize;
@@ -169,7 +173,10 @@ impl<'m> Call<'m> {
     /// Whether the kernel changes states.
     #[inline(always)]
     pub const fn has_states(&self) -> bool {
-        matches!(self, Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::Svdf(_))
+        matches!(
+            self,
+            Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::MotionFrom(_) | Self::Svdf(_)
+        )
     }
 
     /// Bytes of scratch that the kernel needs, on every core the same.
@@ -183,6 +190,7 @@ impl<'m> Call<'m> {
             Self::Recurrent(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
             Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
+            Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
     }
@@ -304,6 +312,32 @@ fn short_time_spectrum<'m>(
         weights: numbers(data, p.weights, p.weight_count as usize)?,
         coefficients: numbers(data, p.coefficients, coefficients.ok_or(StepProblem::Shape)?)?,
         channels: numbers(data, p.channels, features)?,
+    })
+}
+
+fn motion_features<'m>(data: &'m [u8], p: &MotionParams, a: &Tensor, y: &Tensor) -> Result<Motion<'m>, StepProblem> {
+    let ([_, rows, axes], [_, frames, features]) = (a.shape(), y.shape()) else { return Err(StepProblem::Shape) };
+    let has_bands = p.bands > 0;
+    let transform = match (has_bands, p.log2) {
+        (false, 0) => 0,
+        (true, 4..=10) => 1 << (p.log2 - 1),
+        _ => return Err(StepProblem::Params),
+    };
+    Ok(Motion {
+        rows: *rows as usize,
+        axes: *axes as usize,
+        frames: *frames as usize,
+        window: p.window as usize,
+        hop: p.hop as usize,
+        statistics: p.statistics,
+        log2: p.log2,
+        floor: p.floor,
+        zero_point: y.zero_point,
+        factors: numbers(data, p.factors, if has_bands { p.window as usize } else { 0 })?,
+        twiddles: numbers(data, p.twiddles, transform)?,
+        bands: numbers(data, p.band_bins, p.bands as usize)?,
+        weights: numbers(data, p.weights, p.weight_count as usize)?,
+        channels: numbers(data, p.channels, *features as usize)?,
     })
 }
 

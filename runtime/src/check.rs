@@ -4,10 +4,10 @@ use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, SpectrogramParams, Step,
-    Tensor,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, Place, RecurrentParams, ReduceFunction,
+    SpectrogramParams, Step, Tensor,
 };
-use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
+use crate::kernels::{self, Channel, Conv2d, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
 use crate::plan::{lead, may_overwrite, work};
@@ -168,12 +168,19 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
-    let (svdf, cells, samples);
+    let (svdf, cells, samples, motion);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
-        Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
+            return Ok(());
+        }
         Op::Spectrogram(p) => {
             samples = [(DType::I16, p.frame.checked_sub(p.hop).map(|past| past as usize))];
             &samples
+        }
+        Op::Motion(p) => {
+            let past = p.window.checked_sub(p.hop).map(|past| past as usize);
+            motion = [(DType::I16, past.and_then(|past| past.checked_mul(last_dim(x))))];
+            &motion
         }
         Op::Lstm(_) | Op::Recurrent(_) => {
             let states = x.dims.first().and_then(|&batch| hidden.checked_mul(batch as usize));
@@ -336,6 +343,11 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
             check(a.dims[0] == y.dims[0], StepProblem::Shape)
         }
+        (Op::Motion(p), Call::Motion(bound) | Call::MotionFrom(bound)) if ops::MOTION => {
+            motion(p, bound)?;
+            check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
+            check(a.dims[0] == y.dims[0], StepProblem::Shape)
+        }
         (Op::Svdf(p), Call::Svdf(bound)) if ops::TFLITE_RECURRENT => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
             let rows = elements(a)?.checked_div(bound.inputs);
@@ -364,11 +376,29 @@ fn spectrum(p: &SpectrogramParams, bound: &Spectrogram<'_>) -> Result<(), StepPr
     check(fits && bound.frames > 0 && bound.samples.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
     check(p.has_coefficients <= 1 && (0..=64 << 10).contains(&p.floor), StepProblem::Params)?;
     check(p.has_coefficients == 1 || bound.bands.len() == bound.features(), StepProblem::Shape)?;
-    let bins = bound.twiddles.len();
+    check(!bound.bands.is_empty(), StepProblem::Params)?;
+    bands(bound.twiddles.len(), bound.bands, bound.weights)?;
+    channel_scales(bound.channels)
+}
+
+/// Every band lies in the spectrum, and has its weights.
+fn bands(bins: usize, bands: &[[u16; 2]], weights: &[u16]) -> Result<(), StepProblem> {
     let is_inside = |&[start, count]: &[u16; 2]| usize::from(start).saturating_add(count.into()) <= bins;
-    check(!bound.bands.is_empty() && bound.bands.iter().all(is_inside), StepProblem::Params)?;
-    let used: usize = bound.bands.iter().map(|&[_, count]| usize::from(count)).sum();
-    check(used == bound.weights.len() && bound.weights.iter().all(|&w| w <= 1 << 12), StepProblem::Params)?;
+    let used: usize = bands.iter().map(|&[_, count]| usize::from(count)).sum();
+    check(bands.iter().all(is_inside), StepProblem::Params)?;
+    check(used == weights.len() && weights.iter().all(|&w| w <= 1 << 12), StepProblem::Params)
+}
+
+/// Windows lie in the rows, bands in the spectrum, and no sum over a window overflows.
+fn motion(p: &MotionParams, bound: &Motion<'_>) -> Result<(), StepProblem> {
+    let fits = p.window <= 1024 && (1..=p.window).contains(&p.hop);
+    check(fits && bound.frames > 0 && bound.rows.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
+    let known = p.statistics <= kernels::motion::ALL && (0..=64 << 10).contains(&p.floor);
+    check(known && (p.bands == 0 || p.window <= 1 << p.log2), StepProblem::Params)?;
+    let of_an_axis = bound.bands.len().checked_add(p.statistics.count_ones() as usize);
+    let features = of_an_axis.and_then(|features| features.checked_mul(bound.axes));
+    check(bound.features() > 0 && features == Some(bound.features()), StepProblem::Shape)?;
+    bands(bound.twiddles.len(), bound.bands, bound.weights)?;
     channel_scales(bound.channels)
 }
 
@@ -379,14 +409,12 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
-    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Svdf(_)) {
-        [inputs[0]; 2]
-    } else {
-        inputs
-    };
+    let has_states =
+        matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) | Op::Svdf(_));
+    let inputs = if has_states { [inputs[0]; 2] } else { inputs };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
-        Op::Spectrogram(_) => (DType::I16, DType::I8),
+        Op::Spectrogram(_) | Op::Motion(_) => (DType::I16, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
         Op::ArgMax => (DType::I8, DType::I32),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),

@@ -79,8 +79,7 @@ fn first_four(tensor: &Tensor) -> [u32; 4] {
 }
 
 /// An upper bound of how often the innermost loops of a step run, whatever the input: multiply-accumulates, or elements that
-/// are read, compared or written. Every kernel of every core takes a constant times as many instructions at most, which is
-/// held by a test; a model file states the sum and the check computes it again.
+/// are read, compared or written. A model file states the sum and the check computes it again.
 ///
 /// `operands` is the number of its inputs, `a` the first of them. A number that overflows stays at the largest there is.
 #[must_use]
@@ -102,6 +101,13 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
             let parts =
                 [transform, p.frame.into(), p.weight_count.into(), p.bands.into(), product(&[last(y), per_feature])];
             product(&[frames, parts.into_iter().fold(0, u64::saturating_add)])
+        }
+        // Every statistic looks at a window once, all of them at most eight times.
+        Op::Motion(p) => {
+            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
+            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
+            let parts = [product(&[p.window.into(), 8]), transform, p.weight_count.into(), p.bands.into()];
+            product(&[frames, last(a), parts.into_iter().fold(0, u64::saturating_add)])
         }
         Op::Svdf(p) => product(&[elements(y), p.rank.into(), last(a).saturating_add(p.memory.into())]),
         // Four neighbours.

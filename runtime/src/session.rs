@@ -7,8 +7,8 @@ use crate::format::{DType, Place, ReduceFunction, Step, Tensor};
 use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
-    recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion, pad, pool,
+    quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
 };
 use crate::model::Model;
 use crate::ops;
@@ -290,6 +290,10 @@ fn stateful(
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
         }
+        Call::MotionFrom(p) if ops::MOTION => {
+            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            motion::motion_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+        }
         Call::RecurrentFrom(p) if ops::RECURRENT => {
             // A simple layer has no memory.
             let memory = if step.inputs.len() == 2 { 0..0 } else { range(2)? };
@@ -329,6 +333,7 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8],
             view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
         }
         Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {

@@ -46,8 +46,8 @@ impl Meta {
             let parts = samples.into_par_iter().map(|raw| self.preprocess.apply(raw).collect::<Vec<_>>());
             return Ok(parts.collect::<Vec<_>>().concat());
         };
-        let tables = front_end.tables()?;
-        let features = |raw| self.preprocess.apply(&front_end.apply(&tables, raw)).collect::<Vec<_>>();
+        let extract = front_end.extractor()?;
+        let features = |raw| self.preprocess.apply(&extract(raw)).collect::<Vec<_>>();
         Ok(samples.into_par_iter().map(features).collect::<Vec<_>>().concat())
     }
 

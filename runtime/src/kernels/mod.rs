@@ -36,12 +36,15 @@ mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 pub mod eltwise;
+mod energies;
 pub mod fft;
 #[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod finish;
+mod framing;
 pub mod fully_connected;
 pub mod lstm;
 pub mod mat_mul;
+pub mod motion;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
@@ -388,6 +391,48 @@ pub struct Spectrogram<'m> {
 
 impl Spectrogram<'_> {
     /// Features of a frame.
+    #[must_use]
+    pub const fn features(&self) -> usize {
+        self.channels.len()
+    }
+}
+
+/// Arguments of [`motion::motion`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Motion<'m> {
+    /// Rows of a batch.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub axes: usize,
+    /// Windows of a batch: `rows / hop`.
+    pub frames: usize,
+    /// Rows of a window, at most 1024.
+    pub window: usize,
+    /// Rows from one window to the next.
+    pub hop: usize,
+    /// Which statistics, a bit for each.
+    pub statistics: u32,
+    /// Bits of the transform's length, 4 to 10, where there are bands.
+    pub log2: u32,
+    /// Least logarithm of an energy, Q6.10.
+    pub floor: i32,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Q0.15, one factor per row of a window; with the next three empty where there are no bands.
+    pub factors: &'m [i16],
+    /// `e^(−2πi·k/N)`, Q0.15.
+    pub twiddles: &'m [[i16; 2]],
+    /// First bin and number of bins of every band.
+    pub bands: &'m [[u16; 2]],
+    /// Weights of every band's bins, one band after the other, Q4.12.
+    pub weights: &'m [u16],
+    /// Offset and factor of every feature.
+    pub channels: &'m [Channel],
+}
+
+impl Motion<'_> {
+    /// Features of a window.
     #[must_use]
     pub const fn features(&self) -> usize {
         self.channels.len()

@@ -109,6 +109,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
             let coefficients = if p.has_coefficients == 1 { 2 * outputs * u64::from(p.bands) } else { 0 };
             u64::from(2 * p.frame + (2 << p.log2) + 4 * p.bands + 2 * p.weight_count) + coefficients + 12 * outputs
         }
+        Op::Motion(p) => {
+            let window = if p.bands > 0 { 2 * p.window + (2 << p.log2) } else { 0 };
+            u64::from(window + 4 * p.bands + 2 * p.weight_count) + 12 * outputs
+        }
         Op::Lookup(_) => 256,
         _ => 0,
     }
