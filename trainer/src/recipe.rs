@@ -131,8 +131,22 @@ impl Recipe {
     /// As [`Recipe::load`].
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).map_err(|error| anyhow!("{}", error.to_string().trim_end()))?;
-        let train = &recipe.train;
-        if recipe.layers.is_empty() {
+        recipe.checked()
+    }
+
+    /// The recipe in a table.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn from_table(table: toml::Table) -> Result<Self> {
+        let recipe: Self =
+            table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.to_string().trim_end()))?;
+        recipe.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        let train = &self.train;
+        if self.layers.is_empty() {
             bail!("it has no [[layer]]");
         }
         if train.epochs == 0 || train.batch == 0 {
@@ -147,8 +161,8 @@ impl Recipe {
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
         }
-        recipe.nodes()?;
-        Ok(recipe)
+        self.nodes()?;
+        Ok(self)
     }
 
     /// The network for samples of this shape.

@@ -8,6 +8,7 @@ mod inspect;
 mod listen;
 mod run;
 mod train;
+mod tune;
 mod verify;
 
 use std::fs;
@@ -32,6 +33,10 @@ struct Cli {
 enum Verb {
     /// Train what a recipe describes.
     Train(train::Args),
+    /// Search a space of recipes for the trials that no other beats.
+    Tune(tune::Args),
+    /// Run one trial of a space: one command line, one result file.
+    Trial(tune::TrialArgs),
     /// Judge a trained model on its test set, in float and, with --model, in integers.
     Eval(train::EvalArgs),
     /// Quantize a trained model and write a model file.
@@ -57,6 +62,8 @@ enum Verb {
 pub fn main() -> Result<()> {
     match Cli::parse().verb {
         Verb::Train(args) => train::train(&args),
+        Verb::Tune(args) => tune::tune(&args),
+        Verb::Trial(args) => tune::trial(&args),
         Verb::Eval(args) => train::eval(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Import(args) => import::import(&args),
