@@ -93,6 +93,8 @@ pub enum Calibration {
     /// The range with the least mean square error after quantization.
     #[default]
     Mse,
+    /// The range whose 256 values keep most of the distribution (least Kullback-Leibler divergence).
+    Entropy,
 }
 
 const fn samples() -> usize {
@@ -107,11 +109,15 @@ pub struct Quantize {
     pub calibration: Calibration,
     /// Training samples that are looked at for it.
     pub samples: usize,
+    /// Whether channels are brought to ranges of like size first, which changes nothing that the network computes.
+    pub equalize: bool,
+    /// Whether biases make up for the mean error of the rounded weights.
+    pub bias_correction: bool,
 }
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self { calibration: Calibration::default(), samples: samples() }
+        Self { calibration: Calibration::default(), samples: samples(), equalize: false, bias_correction: false }
     }
 }
 

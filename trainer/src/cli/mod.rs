@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod doctor;
 mod export;
 mod import;
 mod inspect;
@@ -52,6 +53,8 @@ enum Verb {
     Listen(listen::Args),
     /// Compare float, integers here, and integers on emulated cores, step by step.
     Verify(verify::Args),
+    /// Say what integers cost a trained network, layer by layer, why, and what helps; with --apply, do it.
+    Doctor(doctor::Args),
     /// Say whether a model fits a chip, and how long it takes, before it is flashed.
     Check(check::Args),
     /// Count instructions of a model file on every emulated core.
@@ -71,6 +74,7 @@ pub fn main() -> Result<()> {
         Verb::Run(args) => run::run(&args),
         Verb::Listen(args) => listen::listen(&args),
         Verb::Verify(args) => verify::verify(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Bench(args) => bench::bench(&args),
     }

@@ -307,7 +307,8 @@ pub(super) fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[us
     order.chunks(size)
 }
 
-fn scores(graph: &Graph) -> String {
+/// The node whose value the loss takes: before a last softmax.
+pub(crate) fn scores(graph: &Graph) -> String {
     let output = &graph.outputs[0];
     match graph.node(output) {
         Some(node) if node.op == Op::Softmax => node.inputs[0].clone(),
