@@ -330,3 +330,40 @@ proptest! {
         prop_assert_eq!(y, expected);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Large sums take tables of what each byte contributes.
+    #[test]
+    fn every_pair_of_bytes_has_the_sum_of_its_reference(
+        zp in (zero_point(), zero_point(), zero_point()), scales in (scale(), scale(), scale()),
+        clamp in clamp(), (is_repeated, is_second) in any::<(bool, bool)>(),
+    ) {
+        let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
+        let p = Add {
+            input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
+            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: scales.2.shift.min(0) - 10, ..scales.2 },
+            clamp,
+        };
+        let output = [1, 1, 1, 1, 256, 256];
+        let bytes: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+        let rows: Vec<i8> = bytes.iter().flat_map(|&byte| [byte; 256]).collect();
+        let columns = bytes.repeat(256);
+        // Every byte beside every other one, the second operand repeated or not, the output over the one or the other.
+        let other = if is_repeated { &bytes } else { &columns };
+        let repeated = [1, 1, 1, 1, if is_repeated { 1 } else { 256 }, 256];
+        let (shapes, over, index) = if is_second {
+            (Broadcast { output, inputs: [repeated, output] }, Operand::B, 1)
+        } else {
+            (Broadcast { output, inputs: [output, repeated] }, Operand::A, 0)
+        };
+        let operands = if index == 0 { [&rows, other] } else { [other, &rows] };
+        let expected = run(1 << 16, 0, |y, _| reference::add(&p, &shapes, operands[0], operands[1], y));
+        let found = run(1 << 16, 0, |y, _| eltwise::add(&p, &shapes, operands[0], operands[1], y));
+        prop_assert_eq!(&found, &expected);
+        let mut y = rows.clone();
+        eltwise::add_in_place(&p, &shapes, over, other, &mut y);
+        prop_assert_eq!(y, expected);
+    }
+}
