@@ -143,6 +143,29 @@ proptest! {
     }
 
     #[test]
+    fn pointwise_conv2d_is_its_reference(
+        (batch, height, width) in (1..3usize, 1..5usize, 1..5usize), fours in 1..6usize, outputs in 1..20usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let inputs = 4 * fours;
+        let (w, channels) = (weights(seed, outputs * inputs), channels(seed ^ 1, outputs));
+        let p = Conv2d {
+            input: [batch, height, width, inputs], output: [batch, height, width, outputs],
+            window: Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
+        let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
     fn depthwise_is_its_reference(
         (image, window, out) in geometry(), batch in 1..3usize, inputs in 1..9usize, multiplier in 1..4usize,
         zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),

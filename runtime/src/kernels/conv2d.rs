@@ -42,6 +42,10 @@ pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Some((first, rest)) = columns.split_at_mut_checked(stride(p)) else { return };
     let Some(first) = first.get_mut(..len) else { return };
     let Some(second) = rest.get_mut(..len) else { return };
+    if is_pointwise(p) {
+        pointwise(p, io, first, second);
+        return;
+    }
     let outputs = p.output[3];
     let mut pixels = p.window.outputs(p.output);
     let mut start = 0usize;
@@ -57,6 +61,39 @@ pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
         let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
         two_pixels(p, first, second, y0, y1);
         start = start.saturating_add(outputs.saturating_mul(PIXELS));
+    }
+}
+
+/// Whether every output pixel sees the input pixel of the same place and nothing else, and its values are whole fours.
+fn is_pointwise(p: &Conv2d<'_>) -> bool {
+    let ([n, height, width, channels], [batches, rows, columns, _]) = (p.input, p.output);
+    let (window, is_whole) = (&p.window, channels.is_multiple_of(4) && channels > 0);
+    (window.size, window.stride, window.pad) == ([1, 1], [1, 1], [0, 0])
+        && [n, height, width] == [batches, rows, columns]
+        && is_whole
+}
+
+/// The same without geometry: pixels are the input's, one behind the other. A pair is read before it is written.
+fn pointwise(p: &Conv2d<'_>, mut io: Stream<'_>, first: &mut [i16], second: &mut [i16]) {
+    let [batches, height, width, outputs] = p.output;
+    let (zero_point, channels) = (p.input_zero_point as i16, first.len());
+    let mut left = batches.saturating_mul(height).saturating_mul(width);
+    let (mut from, mut to) = (0usize, 0usize);
+    while left >= PIXELS {
+        let Some((a, b)) = io.x().get(from..).and_then(|x| x.split_at_checked(channels)) else { return };
+        widen_arranged(a, first, zero_point);
+        widen_arranged(b, second, zero_point);
+        let Some(pair) = io.outputs(to, outputs.saturating_mul(PIXELS)) else { return };
+        let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
+        two_pixels(p, first, second, y0, y1);
+        from = from.saturating_add(channels.saturating_mul(PIXELS));
+        to = to.saturating_add(outputs.saturating_mul(PIXELS));
+        left -= PIXELS;
+    }
+    if left > 0 {
+        widen_arranged(io.x().get(from..).unwrap_or(&[]), first, zero_point);
+        let Some(y) = io.outputs(to, outputs) else { return };
+        one_pixel(p, first, y);
     }
 }
 
@@ -182,6 +219,9 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
     let done = super::conv_pairs::two_pixels(p, [x0, x1], y0, y1);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
+    if done == y0.len() {
+        return;
+    }
     let (Some(y0), Some(y1)) = (y0.get_mut(done..), y1.get_mut(done..)) else { return };
     let (Some(weights), Some(channels)) = (p.weights.get(done.saturating_mul(len)..), p.channels.get(done..)) else {
         return;
@@ -211,6 +251,9 @@ fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
     let done = super::conv_pairs::one_pixel(p, x, y);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
+    if done == y.len() {
+        return;
+    }
     let outputs = y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1)));
     for ((y, channel), w) in outputs.skip(done) {
         *y = finish(p, channel, dot(w, x));
