@@ -58,6 +58,7 @@ pub mod transpose_conv;
 mod v7m;
 pub mod view;
 mod window;
+pub mod winograd;
 
 pub use crate::format::Cell;
 pub use stream::Stream;
@@ -104,6 +105,8 @@ pub struct Clamp {
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
+    /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
+    Winograd,
 }
 
 /// A window that slides over an image: the geometry that convolution and pooling share.
@@ -143,7 +146,7 @@ pub struct Conv2d<'m> {
     pub rounding: Rounding,
     /// Order of `weights`.
     pub layout: Layout,
-    /// Weights, zero point 0, −127..127.
+    /// Weights, zero point 0, −127..127; in the layout of [`winograd`] the bytes of `i16`.
     pub weights: &'m [i8],
     /// One per output channel.
     pub channels: &'m [Channel],
