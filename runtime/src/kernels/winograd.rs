@@ -21,7 +21,7 @@
 //! point are at most 255, sums of four of them below 2^10. Both fit 16 bits. What follows are sums of products in 32 bits,
 //! that is in the ring of integers modulo 2^32, where it does not matter whether an intermediate sum wraps: the result is
 //! `4·Y` modulo 2^32, and equal to it where |4·Y| < 2^31. So all that must be proven is |Y| < 2^29 of the accumulator that
-//! the direct convolution has as well; the exporter does, from the actual weights, before it takes this layout. `4·Y` is a
+//! the direct convolution has as well: an exporter must, from the actual weights, before it takes this layout. `4·Y` is a
 //! multiple of 4, and shifting it to the right loses nothing.
 //!
 //! The zero point is taken off where it counts: every row of Bᵀ but the second sums to zero, so a constant input reaches one
