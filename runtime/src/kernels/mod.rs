@@ -35,6 +35,8 @@ mod dot;
 mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
+#[cfg(thumbnet_dsp)]
+mod dsp_winograd;
 pub mod eltwise;
 pub mod fft;
 #[cfg(any(thumbnet_asm, thumbnet_helium))]

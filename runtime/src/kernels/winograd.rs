@@ -21,7 +21,7 @@
 //! point are at most 255, sums of four of them below 2^10. Both fit 16 bits. What follows are sums of products in 32 bits,
 //! that is in the ring of integers modulo 2^32, where it does not matter whether an intermediate sum wraps: the result is
 //! `4·Y` modulo 2^32, and equal to it where |4·Y| < 2^31. So all that must be proven is |Y| < 2^29 of the accumulator that
-//! the direct convolution has as well: an exporter must, from the actual weights, before it takes this layout. `4·Y` is a
+//! the direct convolution has as well; the exporter does, from the actual weights, before it takes this layout. `4·Y` is a
 //! multiple of 4, and shifting it to the right loses nothing.
 //!
 //! The zero point is taken off where it counts: every row of Bᵀ but the second sums to zero, so a constant input reaches one
@@ -237,6 +237,10 @@ fn place_outputs(p: &Conv2d<'_>, block: &[i8], pixel: usize, column: usize, y: &
 /// `Bᵀ·d·B` of two tiles, for every input channel.
 #[inline(never)]
 fn transform_inputs(patch: Patch<'_>, zero_point: i32, tiles: &mut [i16]) {
+    #[cfg(thumbnet_dsp)]
+    if super::dsp_winograd::transform_inputs(patch, zero_point, tiles) {
+        return;
+    }
     let groups = tiles.len() / (16 * 8);
     for channel in 0..groups.wrapping_mul(4) {
         let value = |i: usize, j: usize| {
@@ -270,9 +274,13 @@ fn along([a, b, c, d]: [i16; 4]) -> [i16; 4] {
 /// All channels of two tiles: `y` starts with their first pixel, pixels and rows are `pixel` and `row` bytes apart. It has
 /// room for an even number of channels.
 fn block(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], pixel: usize, row: usize) {
+    #[cfg(thumbnet_dsp)]
+    let done = super::dsp_winograd::pairs(p, weights, tiles, y, [pixel, row]);
+    #[cfg(not(thumbnet_dsp))]
+    let done = 0;
     let per_pair = tiles.len().max(1);
     let pairs = weights.chunks_exact(per_pair).zip(p.channels.chunks(2)).enumerate();
-    for (number, (weights, channels)) in pairs {
+    for (number, (weights, channels)) in pairs.skip(done) {
         let sums = products(weights, tiles);
         for (output, channel) in channels.iter().enumerate() {
             for tile in 0..2 {
