@@ -9,8 +9,9 @@ use crate::format::{
     SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce, Resize,
-    Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, recurrent, spectrogram,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
+    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, recurrent,
+    spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes.
@@ -208,7 +209,12 @@ fn convolution<'m>(
     let [_, _, _, in_channels] = input;
     let size = p.size.map(|taps| taps as usize);
     let per_tap = if dense { in_channels.checked_mul(out_channels) } else { Some(out_channels) };
-    let len = per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1]));
+    let len = match p.layout {
+        Layout::Plain => per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1])),
+        // Numbers of 16 bits, read two at a time.
+        Layout::Winograd if dense && p.weights.is_multiple_of(4) => winograd::weights_len(in_channels, out_channels),
+        Layout::Winograd => return Err(StepProblem::Params),
+    };
     Ok(Conv2d {
         input,
         output,

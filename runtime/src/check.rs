@@ -3,11 +3,12 @@
 use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
+use crate::fixed::Rounding;
 use crate::format::{
     BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, Place, RecurrentParams, ReduceFunction,
     SpectrogramParams, Step, Tensor,
 };
-use crate::kernels::{self, Channel, Conv2d, MatMul, Motion, Scale, Spectrogram, View, Window};
+use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
 use crate::plan::{lead, may_overwrite, work};
@@ -222,6 +223,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             convolution(bound, p.pad)
         }
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
+            check(p.layout == Layout::Plain, StepProblem::Params)?;
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
             check(is_range(p.clamp), StepProblem::Params)?;
@@ -315,6 +317,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         }
         (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
             check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
+            check(p.layout == Layout::Plain, StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
@@ -425,6 +428,9 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
 
 fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
     check(is_range(p.clamp), StepProblem::Params)?;
+    let is_3x3 = p.window.size == [3, 3] && p.window.stride == [1, 1] && p.window.dilation == [1, 1];
+    let fits = p.layout == Layout::Plain || (is_3x3 && p.rounding == Rounding::Double);
+    check(fits, StepProblem::Params)?;
     slide(p.input, p.output, &p.window, pad)?;
     channel_scales(p.channels)
 }

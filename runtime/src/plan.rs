@@ -3,7 +3,7 @@
 use crate::bind::Call;
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
-use crate::kernels::depthwise;
+use crate::kernels::{Layout, depthwise};
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -33,8 +33,8 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
 /// `None` where they may not. The input must die in that step.
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
-/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for depthwise
-/// convolutions that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`]). A pointwise convolution has read
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for those
+/// that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`], [`crate::kernels::winograd`]). A pointwise convolution has read
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
@@ -56,6 +56,7 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     }
     let in_pairs = match op {
         Op::DepthwiseConv2d(p) => depthwise::in_pairs(p.size, p.stride, p.dilation, [channels, out_channels]),
+        Op::Conv2d(p) => p.layout == Layout::Winograd,
         _ => false,
     };
     let ahead = if in_pairs { 2 } else { 1 };

@@ -30,13 +30,18 @@ impl Encode for Rounding {
 
 impl Encode for Layout {
     fn write(&self, put: &mut impl FnMut(u32)) {
-        match self {
-            Self::Plain => put(0),
-        }
+        put(match self {
+            Self::Plain => 0,
+            Self::Winograd => 16,
+        });
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        (words.word()? == 0).then_some(Self::Plain)
+        match words.word()? {
+            0 => Some(Self::Plain),
+            16 => Some(Self::Winograd),
+            _ => None,
+        }
     }
 }
 

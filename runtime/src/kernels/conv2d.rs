@@ -8,14 +8,17 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
-use super::{Channel, Conv2d, Stream, output_i8};
+use super::{Channel, Conv2d, Layout, Stream, output_i8, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
 
-/// Bytes of scratch: one column of 16-bit values for each of two pixels.
+/// Bytes of scratch: one column of 16-bit values for each of two pixels; see [`winograd`] for its own.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
+    if p.layout == Layout::Winograd {
+        return winograd::scratch_len(p);
+    }
     stride(p).saturating_mul(PIXELS * size_of::<i16>())
 }
 
@@ -32,6 +35,10 @@ fn stride(p: &Conv2d<'_>) -> usize {
 /// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
 /// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
 pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
+    if p.layout == Layout::Winograd {
+        winograd::conv2d(p, io, scratch);
+        return;
+    }
     #[cfg(thumbnet_helium)]
     if super::conv_helium::fits(p) {
         super::conv_helium::conv2d(p, io, scratch);

@@ -35,6 +35,8 @@ mod dot;
 mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
+#[cfg(thumbnet_dsp)]
+mod dsp_winograd;
 pub mod eltwise;
 mod energies;
 pub mod fft;
@@ -61,6 +63,7 @@ pub mod transpose_conv;
 mod v7m;
 pub mod view;
 mod window;
+pub mod winograd;
 
 pub use crate::format::Cell;
 pub use stream::Stream;
@@ -107,6 +110,8 @@ pub struct Clamp {
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
+    /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
+    Winograd,
 }
 
 /// A window that slides over an image: the geometry that convolution and pooling share.
@@ -146,7 +151,7 @@ pub struct Conv2d<'m> {
     pub rounding: Rounding,
     /// Order of `weights`.
     pub layout: Layout,
-    /// Weights, zero point 0, −127..127.
+    /// Weights, zero point 0, −127..127; in the layout of [`winograd`] the bytes of `i16`.
     pub weights: &'m [i8],
     /// One per output channel.
     pub channels: &'m [Channel],

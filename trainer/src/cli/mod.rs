@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use thumbnet_trainer::compile::{Optimize, Program, transform};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -101,6 +102,26 @@ impl Trained {
         let source = data.map_or_else(|| recipe.data.clone(), |path| recipe.data.clone().at(path));
         let data = source.load(recipe.seed)?;
         Ok(Self { recipe, model, data })
+    }
+}
+
+/// Which layers are computed faster for more flash.
+#[derive(clap::Args)]
+struct Choice {
+    /// What to optimize for; `speed` transforms 3×3 convolutions for cores with the DSP extension (M4, M7, M33).
+    #[arg(long, value_enum, default_value_t)]
+    optimize: Optimize,
+    /// Transform only those 3×3 convolutions that save the most per byte, for at most so many further bytes of flash.
+    #[arg(long, value_name = "BYTES")]
+    flash_budget: Option<usize>,
+}
+
+impl Choice {
+    /// Changes the program and prints what that costs.
+    fn apply(&self, program: &mut Program) {
+        for layer in transform(program, self.optimize, self.flash_budget) {
+            println!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
+        }
     }
 }
 

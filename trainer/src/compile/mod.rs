@@ -4,6 +4,7 @@ mod certificate;
 mod plan;
 mod program;
 mod stream;
+mod winograd;
 mod write;
 
 use anyhow::{Context, Result};
@@ -12,6 +13,7 @@ use thumbnet::Model;
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;
+pub use winograd::{Optimize, Transformed, transform};
 pub use write::write;
 
 /// A model file, and the plan that is in it.
