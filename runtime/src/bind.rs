@@ -9,8 +9,8 @@ use crate::format::{
     Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize, Softmax,
-    Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent, spectrogram,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize,
+    Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, pairs, recurrent, spectrogram,
 };
 
 /// A step bound to its weights and shapes.
@@ -199,8 +199,11 @@ fn convolution<'m>(
     let [_, _, _, out_channels] = output;
     let [_, _, _, in_channels] = input;
     let size = p.size.map(|taps| taps as usize);
-    let per_tap = if dense { in_channels.checked_mul(out_channels) } else { Some(out_channels) };
-    let len = per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1]));
+    let taps = size[0].checked_mul(size[1]).and_then(|taps| taps.checked_mul(if dense { in_channels } else { 1 }));
+    let len = match p.layout {
+        Layout::Plain => taps.and_then(|taps| taps.checked_mul(out_channels)),
+        Layout::Pairs => taps.and_then(|taps| pairs::weights_len(taps, out_channels)),
+    };
     Ok(Conv2d {
         input,
         output,

@@ -3,11 +3,12 @@
 use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
+use crate::fixed::Rounding;
 use crate::format::{
     BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, SpectrogramParams, Step,
     Tensor,
 };
-use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
+use crate::kernels::{Channel, Conv2d, Layout, MatMul, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
 use crate::plan::{lead, may_overwrite};
@@ -198,16 +199,20 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
     let call = Call::new(model.data(), step, a, b, y)?;
     let same_quantization = quantized_alike(a, y);
     match (&step.op, &call) {
-        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => convolution(bound, p.pad),
+        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
+            convolution(bound, p.pad)?;
+            layout(bound)
+        }
         (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if ops::CONV => {
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
             check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
+            check(bound.layout == Layout::Plain, StepProblem::Params)?;
             convolution(bound, p.pad)
         }
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
-            check(is_range(p.clamp), StepProblem::Params)?;
+            check(is_range(p.clamp) && p.layout == Layout::Plain, StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
@@ -297,7 +302,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             matrices(bound, a, b, y)
         }
         (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
-            check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
+            check(is_range(p.clamp) && p.dilation == [1, 1] && p.layout == Layout::Plain, StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
@@ -389,6 +394,16 @@ fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
     check(is_range(p.clamp), StepProblem::Params)?;
     slide(p.input, p.output, &p.window, pad)?;
     channel_scales(p.channels)
+}
+
+/// What a layout of weights takes for granted. The bound of its sums is the exporter's affair: a file that breaks it computes
+/// something else, within its memory.
+fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
+    let are_shifts_right = || p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift));
+    match p.layout {
+        Layout::Plain => Ok(()),
+        Layout::Pairs => check(p.rounding == Rounding::Double && are_shifts_right(), StepProblem::Params),
+    }
 }
 
 /// `out = (in + pad − ((size − 1) · dilation + 1)) / stride + 1` in both directions, and equal batches.

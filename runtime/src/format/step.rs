@@ -32,11 +32,16 @@ impl Encode for Layout {
     fn write(&self, put: &mut impl FnMut(u32)) {
         match self {
             Self::Plain => put(0),
+            Self::Pairs => put(1),
         }
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        (words.word()? == 0).then_some(Self::Plain)
+        match words.word()? {
+            0 => Some(Self::Plain),
+            1 => Some(Self::Pairs),
+            _ => None,
+        }
     }
 }
 

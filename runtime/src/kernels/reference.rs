@@ -4,7 +4,8 @@
 //! generated shapes. Slices must have the lengths of their shapes, otherwise these panic: they are for tests.
 
 use super::{
-    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Recurrent, Scale, Window, eltwise,
+    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Window,
+    eltwise, pairs,
 };
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
@@ -49,7 +50,12 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
         let mut sum = 0i64;
         for [i, j, k] in positions([height, width, p.input[3]]) {
             let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], [i, j]) else { continue };
-            let w = p.weights[index([p.output[3], height, width, p.input[3]], [c, i, j, k])];
+            let tap = index([height, width, p.input[3]], [i, j, k]);
+            let taps = height * width * p.input[3];
+            let w = match p.layout {
+                Layout::Plain => p.weights[c * taps + tap],
+                Layout::Pairs => pairs::weight(p.weights, taps, c, tap),
+            };
             let x = i32::from(x[index(p.input, [n, iy, ix, k])]) - p.input_zero_point;
             sum += i64::from(x) * i64::from(w);
         }

@@ -1,6 +1,7 @@
 //! From a quantized program to the bytes of a model: memory, file, certificate.
 
 mod certificate;
+mod layout;
 mod plan;
 mod program;
 mod stream;
@@ -9,6 +10,7 @@ mod write;
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;
