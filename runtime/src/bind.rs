@@ -10,8 +10,8 @@ use crate::format::{
 };
 use crate::kernels::{
     Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
-    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, recurrent,
-    spectrogram, winograd,
+    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, pairs,
+    recurrent, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes.
@@ -208,9 +208,10 @@ fn convolution<'m>(
     let [_, _, _, out_channels] = output;
     let [_, _, _, in_channels] = input;
     let size = p.size.map(|taps| taps as usize);
-    let per_tap = if dense { in_channels.checked_mul(out_channels) } else { Some(out_channels) };
+    let taps = size[0].checked_mul(size[1]).and_then(|taps| taps.checked_mul(if dense { in_channels } else { 1 }));
     let len = match p.layout {
-        Layout::Plain => per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1])),
+        Layout::Plain => taps.and_then(|taps| taps.checked_mul(out_channels)),
+        Layout::Pairs => taps.and_then(|taps| pairs::weights_len(taps, out_channels)),
         // Numbers of 16 bits, read two at a time.
         Layout::Winograd if dense && p.weights.is_multiple_of(4) => winograd::weights_len(in_channels, out_channels),
         Layout::Winograd => return Err(StepProblem::Params),

@@ -216,17 +216,20 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
     let call = Call::new(model.data(), step, a, b, y)?;
     let same_quantization = quantized_alike(a, y);
     match (&step.op, &call) {
-        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => convolution(bound, p.pad),
+        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
+            convolution(bound, p.pad)?;
+            layout(bound)
+        }
         (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if ops::CONV => {
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
             check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
+            check(bound.layout == Layout::Plain, StepProblem::Params)?;
             convolution(bound, p.pad)
         }
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
-            check(p.layout == Layout::Plain, StepProblem::Params)?;
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
-            check(is_range(p.clamp), StepProblem::Params)?;
+            check(is_range(p.clamp) && p.layout == Layout::Plain, StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
@@ -316,8 +319,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             matrices(bound, a, b, y)
         }
         (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
-            check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
-            check(p.layout == Layout::Plain, StepProblem::Params)?;
+            check(is_range(p.clamp) && p.dilation == [1, 1] && p.layout == Layout::Plain, StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
@@ -428,11 +430,19 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
 
 fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
     check(is_range(p.clamp), StepProblem::Params)?;
-    let is_3x3 = p.window.size == [3, 3] && p.window.stride == [1, 1] && p.window.dilation == [1, 1];
-    let fits = p.layout == Layout::Plain || (is_3x3 && p.rounding == Rounding::Double);
-    check(fits, StepProblem::Params)?;
     slide(p.input, p.output, &p.window, pad)?;
     channel_scales(p.channels)
+}
+
+/// What a layout of weights takes for granted. The bound of its sums is the exporter's affair: a file that breaks it computes
+/// something else, within its memory.
+fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
+    let fits = match p.layout {
+        Layout::Plain => return Ok(()),
+        Layout::Pairs => p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift)),
+        Layout::Winograd => (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]),
+    };
+    check(fits && p.rounding == Rounding::Double, StepProblem::Params)
 }
 
 /// `out = (in + pad − ((size − 1) · dilation + 1)) / stride + 1` in both directions, and equal batches.

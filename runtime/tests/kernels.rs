@@ -223,7 +223,7 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
         let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), false, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }

@@ -32,6 +32,7 @@ impl Encode for Layout {
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(match self {
             Self::Plain => 0,
+            Self::Pairs => 1,
             Self::Winograd => 16,
         });
     }
@@ -39,6 +40,7 @@ impl Encode for Layout {
     fn read(words: &mut Words<'_>) -> Option<Self> {
         match words.word()? {
             0 => Some(Self::Plain),
+            1 => Some(Self::Pairs),
             16 => Some(Self::Winograd),
             _ => None,
         }

@@ -8,18 +8,19 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
-use super::{Channel, Conv2d, Layout, Stream, output_i8, winograd};
+use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
 
-/// Bytes of scratch: one column of 16-bit values for each of two pixels; see [`winograd`] for its own.
+/// Bytes of scratch: one column of 16-bit values for each of two pixels, or what the kernels of other layouts need.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
-    if p.layout == Layout::Winograd {
-        return winograd::scratch_len(p);
+    match p.layout {
+        Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()),
+        Layout::Pairs => pairs::scratch_len(p),
+        Layout::Winograd => winograd::scratch_len(p),
     }
-    stride(p).saturating_mul(PIXELS * size_of::<i16>())
 }
 
 pub(super) fn column_len(p: &Conv2d<'_>) -> usize {
@@ -35,9 +36,10 @@ fn stride(p: &Conv2d<'_>) -> usize {
 /// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
 /// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
 pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
-    if p.layout == Layout::Winograd {
-        winograd::conv2d(p, io, scratch);
-        return;
+    match p.layout {
+        Layout::Plain => {}
+        Layout::Pairs => return pairs::conv2d(p, io, scratch),
+        Layout::Winograd => return winograd::conv2d(p, io, scratch),
     }
     #[cfg(thumbnet_helium)]
     if super::conv_helium::fits(p) {
@@ -130,7 +132,7 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16])
 
 /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
 #[inline(always)]
-fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+pub(super) fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
     let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.

@@ -36,6 +36,8 @@ mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 #[cfg(thumbnet_dsp)]
+mod dsp_pairs;
+#[cfg(thumbnet_dsp)]
 mod dsp_winograd;
 pub mod eltwise;
 mod energies;
@@ -48,6 +50,7 @@ pub mod lstm;
 pub mod mat_mul;
 pub mod motion;
 pub mod pad;
+pub(crate) mod pairs;
 pub mod pool;
 pub mod quantize;
 pub mod recurrent;
@@ -104,12 +107,16 @@ pub struct Clamp {
     pub max: i8,
 }
 
-/// Order of the weights in the file. A core family may have its own; the reference reads every one.
+/// Order of the weights in the file. A core family has one that it reads fastest; every core reads all of them, to the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
+    /// Two output channels in one `i16` for cores with the DSP extension, of convolutions only: `256·w_b + w_a`,
+    /// `[out / 2][kh·kw·in]`, taps filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All
+    /// channels are rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23.
+    Pairs,
     /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
     Winograd,
 }

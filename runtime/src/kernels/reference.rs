@@ -5,7 +5,7 @@
 
 use super::{
     Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Window,
-    eltwise, winograd,
+    eltwise, pairs, winograd,
 };
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
@@ -50,8 +50,11 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
         let mut sum = 0i64;
         for [i, j, k] in positions([height, width, p.input[3]]) {
             let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], [i, j]) else { continue };
-            let w = match p.layout {
-                Layout::Plain => p.weights[index([p.output[3], height, width, p.input[3]], [c, i, j, k])].into(),
+            let tap = index([height, width, p.input[3]], [i, j, k]);
+            let taps = height * width * p.input[3];
+            let w: i32 = match p.layout {
+                Layout::Plain => p.weights[c * taps + tap].into(),
+                Layout::Pairs => pairs::weight(p.weights, taps, c, tap).into(),
                 Layout::Winograd => restored(p, c, k)[i][j],
             };
             let x = i32::from(x[index(p.input, [n, iy, ix, k])]) - p.input_zero_point;

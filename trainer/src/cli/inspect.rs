@@ -73,6 +73,7 @@ fn steps(model: &Model<'_>) {
 fn operator(step: &Step<'_>) -> String {
     match &step.op {
         Op::Conv2d(p) if p.layout == Layout::Winograd => "conv2d winograd".to_owned(),
+        Op::Conv2d(p) if p.layout == Layout::Pairs => "conv2d in pairs".to_owned(),
         Op::Lookup(p) => format!("lookup {:?}", p.function).to_lowercase(),
         op => op.name().to_owned(),
     }

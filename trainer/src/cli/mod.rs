@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use thumbnet_trainer::compile::{Optimize, Program, transform};
+use thumbnet_trainer::compile::{Family, Optimize, Program, pack, transform};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -105,7 +105,7 @@ impl Trained {
     }
 }
 
-/// Which layers are computed faster for more flash.
+/// The cores that a file is written for, and which layers are computed faster for more flash.
 #[derive(clap::Args)]
 struct Choice {
     /// What to optimize for; `speed` transforms 3×3 convolutions for cores with the DSP extension (M4, M7, M33).
@@ -114,6 +114,9 @@ struct Choice {
     /// Transform only those 3×3 convolutions that save the most per byte, for at most so many further bytes of flash.
     #[arg(long, value_name = "BYTES")]
     flash_budget: Option<usize>,
+    /// Cores whose order of weights the file has; the others run it too, to the same bits, but slower.
+    #[arg(long, value_enum, default_value_t)]
+    family: Family,
 }
 
 impl Choice {
@@ -122,6 +125,7 @@ impl Choice {
         for layer in transform(program, self.optimize, self.flash_budget) {
             println!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
         }
+        pack(program, self.family);
     }
 }
 

@@ -1,6 +1,8 @@
 //! From a quantized program to the bytes of a model: memory, file, certificate.
 
 mod certificate;
+mod data;
+mod layout;
 mod plan;
 mod program;
 mod stream;
@@ -10,6 +12,7 @@ mod write;
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;

@@ -5,6 +5,7 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{ConvParams, Op};
 use thumbnet::kernels::{Channel, Layout, winograd};
 
+use super::data::relayout;
 use super::program::Program;
 
 /// What a model is optimized for.
@@ -15,10 +16,6 @@ pub enum Optimize {
     Balanced,
     /// Fewest instructions on cores with the DSP extension (M4, M7, M33): transformed filters, 3.6 times the flash.
     Speed,
-    /// Smallest file.
-    Flash,
-    /// Least memory.
-    Ram,
 }
 
 /// A layer whose weights were transformed.
@@ -60,7 +57,8 @@ pub fn transform(program: &mut Program, optimize: Optimize, budget: Option<usize
     });
     candidates.sort_by_key(|&(step, _)| step);
     for &(step, ref layer) in &candidates {
-        replace(program, step, layer.before);
+        let weights = transformed(program, step);
+        relayout(program, step, Layout::Winograd, layer.before, bytemuck::cast_slice(&weights));
     }
     candidates.into_iter().map(|(_, layer)| layer).collect()
 }
@@ -125,59 +123,4 @@ fn transformed(program: &Program, step: usize) -> Vec<i16> {
         }
     }
     all
-}
-
-/// Puts a step's transformed weights in the place of its `len` bytes of weights, or behind everything where others read these too.
-fn replace(program: &mut Program, step: usize, len: usize) {
-    let weights = transformed(program, step);
-    let Some(start) = params(program, step).map(|p| p.weights) else { return };
-    let end = start + len.next_multiple_of(4) as u32;
-    let mut readers = 0;
-    offsets(program, &mut |offset| readers += usize::from((start..end).contains(offset)));
-    let at = if readers == 1 {
-        let bytes: &[u8] = bytemuck::cast_slice(&weights);
-        let end = (end as usize).min(program.data.len());
-        let grown = bytes.len() as u32 - (end as u32 - start);
-        program.data.splice(start as usize..end, bytes.iter().copied());
-        offsets(program, &mut |offset| *offset += if *offset > start { grown } else { 0 });
-        start
-    } else {
-        program.push_data(&weights)
-    };
-    if let Op::Conv2d(p) = &mut program.steps[step].op {
-        (p.layout, p.weights) = (Layout::Winograd, at);
-    }
-}
-
-/// Shows every offset in the data of a program.
-fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
-    program.tensors.iter_mut().filter_map(|tensor| tensor.constant.as_mut()).for_each(&mut *show);
-    for step in &mut program.steps {
-        match &mut step.op {
-            Op::Conv2d(p) | Op::DepthwiseConv2d(p) | Op::TransposeConv2d(p) => {
-                [&mut p.weights, &mut p.channels].into_iter().for_each(&mut *show);
-            }
-            Op::FullyConnected(p) => [&mut p.weights, &mut p.channels].into_iter().for_each(&mut *show),
-            Op::Lookup(p) => show(&mut p.table),
-            Op::Lstm(p) => {
-                [&mut p.input_weights, &mut p.recurrent_weights, &mut p.biases].into_iter().for_each(&mut *show);
-            }
-            Op::Svdf(p) => {
-                [&mut p.feature_weights, &mut p.time_weights, &mut p.biases].into_iter().for_each(&mut *show);
-            }
-            Op::Take(p) => show(&mut p.indices),
-            Op::Recurrent(p) => {
-                [&mut p.input_weights, &mut p.recurrent_weights].into_iter().for_each(&mut *show);
-                [&mut p.input_channels, &mut p.recurrent_channels].into_iter().for_each(&mut *show);
-            }
-            Op::Spectrogram(p) => {
-                [&mut p.window, &mut p.twiddles, &mut p.band_bins, &mut p.weights].into_iter().for_each(&mut *show);
-                show(&mut p.channels);
-                if p.has_coefficients == 1 {
-                    show(&mut p.coefficients);
-                }
-            }
-            _ => {}
-        }
-    }
 }
