@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use thumbnet::Model;
-use thumbnet_trainer::compile::{Program, aligned, compile, stream};
+use thumbnet_trainer::compile::{Family, Optimize, Program, aligned, compile, pack, stream, transform};
 use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -86,7 +86,17 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
     ];
     let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), file(&stream(program, 2).unwrap().0));
     let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), file(program));
-    programs.iter().map(whole).chain([&programs[0], &programs[3], &programs[5]].map(streamed)).collect()
+    // Its convolution with the weights of other layouts.
+    let [mut packed, mut transformed] = [&programs[4].1; 2].map(Program::clone);
+    pack(&mut packed, Family::Dsp);
+    transform(&mut transformed, Optimize::Speed, None);
+    let layouts = [("image_packed", &packed), ("image_transformed", &transformed)];
+    programs
+        .iter()
+        .map(whole)
+        .chain(layouts.map(|(name, program)| (name.to_owned(), file(program))))
+        .chain([&programs[0], &programs[3], &programs[5]].map(streamed))
+        .collect()
 }
 
 fn file(program: &Program) -> Vec<u8> {

@@ -44,6 +44,9 @@ impl<'de> Deserialize<'de> for FrontEnd {
     }
 }
 
+/// From the samples of a recording to its features.
+pub type Extractor<'f> = Box<dyn Fn(&[f32]) -> Vec<f32> + Sync + 'f>;
+
 impl FrontEnd {
     /// The shape of the features of samples of this shape: frames, features.
     ///
@@ -60,7 +63,7 @@ impl FrontEnd {
     ///
     /// # Errors
     /// A field is out of its range; the message names it.
-    pub fn extractor(&self) -> Result<Box<dyn Fn(&[f32]) -> Vec<f32> + Sync + '_>> {
+    pub fn extractor(&self) -> Result<Extractor<'_>> {
         Ok(match self {
             Self::Spectrum(spectrum) => {
                 let tables = spectrum.tables()?;
