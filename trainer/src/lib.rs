@@ -3,6 +3,7 @@
 //! In the order of the pipeline: [`data`] and [`recipe`] in, [`graph`] and [`nn`] are the network, [`train`] trains it,
 //! [`quantize`] makes it integer, [`compile`] gives it memory and writes the file, [`run`] runs it here or in QEMU.
 
+pub mod codegen;
 pub mod compile;
 pub mod data;
 pub mod front_end;
