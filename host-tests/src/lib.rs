@@ -12,6 +12,7 @@ use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
 pub mod oracle;
+pub mod seeds;
 pub mod sequences;
 pub mod tolerance;
 

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet_trainer::compile::Program;
 use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
-use thumbnet_trainer::front_end::{Features, FrontEnd};
+use thumbnet_trainer::front_end::{Features, FrontEnd, Motion, Spectrum, Statistic};
 use thumbnet_trainer::model::{Meta, Model};
 use thumbnet_trainer::nn::{Initializer, initialize};
 use thumbnet_trainer::quantize::quantize;
@@ -49,7 +49,7 @@ pub fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Prog
 /// Short frames at 8 kHz.
 #[must_use]
 pub fn front_end() -> FrontEnd {
-    FrontEnd {
+    FrontEnd::Spectrum(Spectrum {
         features: Features::LogMel,
         rate: 8_000,
         frame: 100,
@@ -60,5 +60,24 @@ pub fn front_end() -> FrontEnd {
         high_hz: None,
         floor_db: -90.0,
         coefficients: None,
-    }
+    })
+}
+
+/// Windows of three axes, with all features.
+#[must_use]
+pub fn motion() -> FrontEnd {
+    let features =
+        vec![Statistic::Mean, Statistic::Deviation, Statistic::Variance, Statistic::Rms, Statistic::ZeroCrossings];
+    FrontEnd::Motion(Motion {
+        axes: 3,
+        rate: 32.0,
+        window: 20,
+        hop: 8,
+        features,
+        bands: 3,
+        fft: None,
+        low_hz: 0.0,
+        high_hz: None,
+        floor: 0.1,
+    })
 }

@@ -7,7 +7,7 @@ use thumbnet::kernels::{Channel, spectrogram};
 use thumbnet_host_tests::tolerance;
 use thumbnet_trainer::compile::compile;
 use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
-use thumbnet_trainer::front_end::{DECIBELS, Features, FrontEnd};
+use thumbnet_trainer::front_end::{DECIBELS, Features, FrontEnd, Spectrum};
 use thumbnet_trainer::graph::{Graph, Input, Node, Op};
 use thumbnet_trainer::model::{Meta, Model};
 use thumbnet_trainer::nn::{Initializer, initialize};
@@ -16,9 +16,9 @@ use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::quantized_inputs;
 
-fn front_end(features: Features, frame: usize, hop: usize, bands: usize) -> FrontEnd {
+fn front_end(features: Features, frame: usize, hop: usize, bands: usize) -> Spectrum {
     let (low_hz, high_hz, floor_db) = (60.0, None, -110.0);
-    FrontEnd { features, rate: 16_000, frame, hop, fft: None, bands, low_hz, high_hz, floor_db, coefficients: None }
+    Spectrum { features, rate: 16_000, frame, hop, fft: None, bands, low_hz, high_hz, floor_db, coefficients: None }
 }
 
 /// A tone that slides from low to high over noise, at this many decibels below full scale.
@@ -34,7 +34,7 @@ fn sweep(len: usize, decibels: f64, seed: u64) -> Vec<f32> {
 }
 
 /// The definition in f64, on the same 16-bit samples.
-fn real(front_end: &FrontEnd, samples: &[f32]) -> Vec<f64> {
+fn real(front_end: &Spectrum, samples: &[f32]) -> Vec<f64> {
     let (frame, hop) = (front_end.frame, front_end.hop);
     let len = frame.next_power_of_two();
     let tau = std::f64::consts::TAU;
@@ -107,7 +107,7 @@ fn bands_are_those_of_the_definition_within_their_decibels() {
 }
 
 fn network(features: Features) -> (Model, Dataset) {
-    let front_end = FrontEnd { fft: None, ..front_end(features, 240, 160, 20) };
+    let front_end = Spectrum { fft: None, ..front_end(features, 240, 160, 20) };
     let nodes = vec![
         Node {
             name: "gru".into(),
@@ -129,7 +129,14 @@ fn network(features: Features) -> (Model, Dataset) {
     };
     let weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 1);
     let preprocess = Preprocess { gain: vec![0.1], offset: vec![-3.0], range: None };
-    (Model { graph, weights, meta: Meta { preprocess, classes: vec![], front_end: Some(front_end) } }, data)
+    (
+        Model {
+            graph,
+            weights,
+            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)) },
+        },
+        data,
+    )
 }
 
 #[test]
@@ -154,7 +161,7 @@ fn samples_become_the_same_answer_on_all_cores() {
 #[test]
 fn training_and_chip_see_the_same_features() {
     let (model, _) = network(Features::LogMel);
-    let front_end = model.meta.front_end.unwrap();
+    let Some(FrontEnd::Spectrum(front_end)) = model.meta.front_end else { panic!() };
     let tables = front_end.tables().unwrap();
     let samples = sweep(3_200, 12.0, 5);
     let channel = Channel { bias: -20 * 1024, multiplier: 1 << 30, shift: -6 };
@@ -185,7 +192,7 @@ fn training_and_chip_see_the_same_features() {
 fn fields_out_of_their_range_are_named() {
     let valid = front_end(Features::LogMel, 256, 128, 20);
     assert!(valid.tables().is_ok());
-    let error = |change: fn(&mut FrontEnd)| {
+    let error = |change: fn(&mut Spectrum)| {
         let mut changed = valid.clone();
         change(&mut changed);
         changed.tables().unwrap_err().to_string()

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, ConvParams, DType, Op};
 use thumbnet::kernels::{Channel, Clamp, Layout};
-use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, compile};
+use thumbnet_trainer::compile::{Family, Optimize, Program, StepDesc, TensorDesc, compile, pack, transform};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -93,16 +93,32 @@ fn conv(
 #[test]
 fn convolutions_are_the_same_on_every_core() {
     let mut rng = StdRng::seed_from_u64(7);
+    let mut packed = 0;
     for number in 0..160 {
-        let program = chain(&mut rng);
+        let mut program = chain(&mut rng);
         let inputs = random_inputs(&program, 2);
-        let model = compile(&program, &inputs).unwrap_or_else(|error| panic!("chain {number}: {error:#}")).bytes;
+        let mut model = compile(&program, &inputs).unwrap_or_else(|error| panic!("chain {number}: {error:#}")).bytes;
         let target =
             [Target::M4, Target::M55, Target::M7, Target::M3, Target::M4, Target::M55, Target::M33, Target::M0]
                 [number % 8];
         let (expected, _) = run(&model, &inputs.concat(), Target::Host).unwrap();
+        // Every other round of the cores has the weights of those with the DSP extension.
+        if number / 8 % 2 == 1 {
+            if number % 16 >= 12 {
+                transform(&mut program, Optimize::Speed, None);
+            }
+            pack(&mut program, Family::Dsp);
+            packed += program.steps.iter().filter(|step| is_packed(&step.op)).count();
+            model = compile(&program, &inputs).unwrap_or_else(|error| panic!("chain {number}: {error:#}")).bytes;
+            assert_eq!(run(&model, &inputs.concat(), Target::Host).unwrap().0, expected, "chain {number}, packed");
+        }
         let found = run(&model, &inputs.concat(), target);
         let (found, _) = found.unwrap_or_else(|error| panic!("chain {number} on {target}: {error:#}\n{program:?}"));
         assert_eq!(found, expected, "chain {number} on {target}: {:?}", program.steps);
     }
+    assert!(packed > 50, "only {packed} convolutions had packed weights");
+}
+
+fn is_packed(op: &Op) -> bool {
+    matches!(op, Op::Conv2d(p) if p.layout != Layout::Plain)
 }

@@ -16,7 +16,7 @@ use thumbnet::format::{
     Border, Cell, ConvParams, DType, FullyConnectedParams, LstmParams, Op, PoolParams, RecurrentParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
-use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, compile};
+use thumbnet_trainer::compile::{Family, Program, StepDesc, TensorDesc, compile, pack};
 use thumbnet_trainer::quantize::{PROBABILITY, Quant, add_params, softmax_params};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
@@ -180,10 +180,15 @@ fn measured() -> BTreeMap<(String, String), u64> {
     let mut counts = BTreeMap::new();
     for (name, program) in kernels() {
         let input = random_inputs(&program, 1);
-        let model = compile(&program, &[]).unwrap().bytes;
-        let (expected, _) = run(&model, &input[0], Target::Host).unwrap();
+        let plain = compile(&program, &[]).unwrap().bytes;
+        let mut packed = program.clone();
+        pack(&mut packed, Family::Dsp);
+        let packed = compile(&packed, &[]).unwrap().bytes;
+        let (expected, _) = run(&plain, &input[0], Target::Host).unwrap();
         for core in CORES {
-            let Ok((found, report)) = run(&model, &input[0], core) else {
+            // Each core has the weights as its family reads them best.
+            let model = if core == Target::M4 { &packed } else { &plain };
+            let Ok((found, report)) = run(model, &input[0], core) else {
                 assert_eq!(core, Target::M0, "only the smallest board may lack the memory for \"{name}\"");
                 continue;
             };

@@ -1,7 +1,7 @@
 //! Streaming equals batch, bit for bit: a sequence at once, and in parts with what came before as a state.
 
 use thumbnet::{Model, Session};
-use thumbnet_host_tests::sequences::{front_end, program};
+use thumbnet_host_tests::sequences::{front_end, motion, program};
 use thumbnet_trainer::compile::{Program, aligned, compile, stream};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
@@ -114,6 +114,18 @@ fn from_samples_to_answer_it_streams_on_cores_too() {
     let text =
         "conv1d filters = 8; kernel = 3; padding = \"causal\"; activation = \"relu\"\ngru units = 8\ndense units = 4";
     let program = program(text, &[TIME * 40], Some(front_end()));
+    check(&program, 6, &[]);
+    let bytes = check(&program, 1, &[]);
+    let input = &random_inputs(&program, 1)[0];
+    let expected = fed(&bytes, input);
+    for core in [Target::M0, Target::M3, Target::M4, Target::M55] {
+        assert_eq!(run(&bytes, input, core).unwrap().0, expected, "{core}");
+    }
+}
+
+#[test]
+fn motion_streams_on_cores_too() {
+    let program = program("gru units = 8\ndense units = 4", &[TIME * 8, 3], Some(motion()));
     check(&program, 6, &[]);
     let bytes = check(&program, 1, &[]);
     let input = &random_inputs(&program, 1)[0];

@@ -5,12 +5,13 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, Op, PoolParams, RecurrentParams, ReduceFunction, SpectrogramParams,
-    Step, SvdfParams, Tensor,
+    AddParams, ConvParams, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
+    SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Lstm, MatMul, Mul, Pool, Recurrent, Reduce, Resize, Softmax,
-    Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, recurrent, spectrogram,
+    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
+    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, pairs,
+    recurrent, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -38,6 +39,8 @@ pub enum Call<'m> {
     RecurrentFrom(Recurrent<'m>),
     Spectrogram(Spectrogram<'m>),
     SpectrogramFrom(Spectrogram<'m>),
+    Motion(Motion<'m>),
+    MotionFrom(Motion<'m>),
     Binary(Binary, Broadcast),
     View(View),
     Take { len: usize, inner: usize, indices: &'m [i32] },
@@ -155,6 +158,8 @@ impl<'m> Call<'m> {
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
             Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
             Op::Spectrogram(p) => Self::Spectrogram(short_time_spectrum(data, p, a, y)?),
+            Op::Motion(p) if step.inputs.len() > 1 => Self::MotionFrom(motion_features(data, p, a, y)?),
+            Op::Motion(p) => Self::Motion(motion_features(data, p, a, y)?),
             Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
             Op::Gather(p) => {
                 let axis = p.axis as usize;
@@ -174,7 +179,10 @@ impl<'m> Call<'m> {
     /// Whether the kernel changes states.
     #[inline(always)]
     pub(crate) const fn has_states(&self) -> bool {
-        matches!(self, Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::Svdf(_))
+        matches!(
+            self,
+            Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::MotionFrom(_) | Self::Svdf(_)
+        )
     }
 
     /// Bytes of scratch that the kernel needs, on every core the same.
@@ -189,6 +197,7 @@ impl<'m> Call<'m> {
             Self::Recurrent(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
             Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
+            Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
     }
@@ -205,8 +214,14 @@ fn convolution<'m>(
     let [_, _, _, out_channels] = output;
     let [_, _, _, in_channels] = input;
     let size = p.size.map(|taps| taps as usize);
-    let per_tap = if dense { in_channels.checked_mul(out_channels) } else { Some(out_channels) };
-    let len = per_tap.and_then(|n| n.checked_mul(size[0])).and_then(|n| n.checked_mul(size[1]));
+    let taps = size[0].checked_mul(size[1]).and_then(|taps| taps.checked_mul(if dense { in_channels } else { 1 }));
+    let len = match p.layout {
+        Layout::Plain => taps.and_then(|taps| taps.checked_mul(out_channels)),
+        Layout::Pairs => taps.and_then(|taps| pairs::weights_len(taps, out_channels)),
+        // Numbers of 16 bits, read two at a time.
+        Layout::Winograd if dense && p.weights.is_multiple_of(4) => winograd::weights_len(in_channels, out_channels),
+        Layout::Winograd => return Err(StepProblem::Params),
+    };
     Ok(Conv2d {
         input,
         output,
@@ -310,6 +325,32 @@ fn short_time_spectrum<'m>(
         weights: numbers(data, p.weights, p.weight_count as usize)?,
         coefficients: numbers(data, p.coefficients, coefficients.ok_or(StepProblem::Shape)?)?,
         channels: numbers(data, p.channels, features)?,
+    })
+}
+
+fn motion_features<'m>(data: &'m [u8], p: &MotionParams, a: &Tensor, y: &Tensor) -> Result<Motion<'m>, StepProblem> {
+    let ([_, rows, axes], [_, frames, features]) = (a.shape(), y.shape()) else { return Err(StepProblem::Shape) };
+    let has_bands = p.bands > 0;
+    let transform = match (has_bands, p.log2) {
+        (false, 0) => 0,
+        (true, 4..=10) => 1 << (p.log2 - 1),
+        _ => return Err(StepProblem::Params),
+    };
+    Ok(Motion {
+        rows: *rows as usize,
+        axes: *axes as usize,
+        frames: *frames as usize,
+        window: p.window as usize,
+        hop: p.hop as usize,
+        statistics: p.statistics,
+        log2: p.log2,
+        floor: p.floor,
+        zero_point: y.zero_point,
+        factors: numbers(data, p.factors, if has_bands { p.window as usize } else { 0 })?,
+        twiddles: numbers(data, p.twiddles, transform)?,
+        bands: numbers(data, p.band_bins, p.bands as usize)?,
+        weights: numbers(data, p.weights, p.weight_count as usize)?,
+        channels: numbers(data, p.channels, *features as usize)?,
     })
 }
 

@@ -3,14 +3,15 @@
 use crate::arena::Span;
 use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
+use crate::fixed::Rounding;
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, Op, Place, RecurrentParams, ReduceFunction, SpectrogramParams, Step,
-    Tensor,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, Place, RecurrentParams, ReduceFunction,
+    SpectrogramParams, Step, Tensor,
 };
-use crate::kernels::{Channel, Conv2d, MatMul, Scale, Spectrogram, View, Window};
+use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
-use crate::plan::{lead, may_overwrite};
+use crate::plan::{lead, may_overwrite, work};
 
 /// Checks everything behind the head.
 pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
@@ -21,13 +22,18 @@ pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
     states(model)?;
     outputs(model)?;
     let mut steps = model.steps();
+    let mut work = 0u64;
     for step in 0..model.head().steps {
         let record = steps.next().ok_or(StepProblem::Record);
-        record
+        let own = record
             .and_then(|record| check_step(model, step, &record))
             .map_err(|problem| FormatError::Step { step, problem })?;
+        work = work.saturating_add(own);
     }
-    if steps.is_finished() { Ok(()) } else { Err(FormatError::Section("program")) }
+    if !steps.is_finished() {
+        return Err(FormatError::Section("program"));
+    }
+    if model.work() == work { Ok(()) } else { Err(FormatError::Work { found: model.work(), expected: work }) }
 }
 
 /// The tables have the lengths that the head's counts ask for.
@@ -35,6 +41,9 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     let head = model.head();
     if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
         return Err(FormatError::Section("tensor"));
+    }
+    if head.reserved != [0; 2] {
+        return Err(FormatError::Section("head"));
     }
     if head.state_len > head.arena_len || head.arena_len > i32::MAX as u32 {
         return Err(FormatError::Section("arena"));
@@ -128,7 +137,8 @@ fn span_of(tensor: &Tensor) -> Span {
     Span::new(tensor.offset, tensor.bytes().unwrap_or(u32::MAX))
 }
 
-fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), StepProblem> {
+/// Checks a step and gives the work that it takes.
+fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, StepProblem> {
     let output_number = model.first_result().saturating_add(number);
     let output = model.tensors().get(output_number).ok_or(StepProblem::Record)?;
     if !step.op.arity().contains(&step.inputs.len()) {
@@ -148,7 +158,8 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<(), Ste
     operator(model, step, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;
     let call = Call::new(model.data(), step, &first, &second, &output)?;
-    memory(model, number, step, &output, call.scratch_len())
+    memory(model, number, step, &output, call.scratch_len())?;
+    Ok(work(&step.op, step.inputs.len(), &first, &output))
 }
 
 fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, StepProblem> {
@@ -158,12 +169,19 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
-    let (svdf, cells, samples);
+    let (svdf, cells, samples, motion);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
-        Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) if step.inputs.len() == 1 => return Ok(()),
+        Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
+            return Ok(());
+        }
         Op::Spectrogram(p) => {
             samples = [(DType::I16, p.frame.checked_sub(p.hop).map(|past| past as usize))];
             &samples
+        }
+        Op::Motion(p) => {
+            let past = p.window.checked_sub(p.hop).map(|past| past as usize);
+            motion = [(DType::I16, past.and_then(|past| past.checked_mul(last_dim(x))))];
+            &motion
         }
         Op::Lstm(_) | Op::Recurrent(_) => {
             let states = x.dims.first().and_then(|&batch| hidden.checked_mul(batch as usize));
@@ -198,16 +216,20 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
     let call = Call::new(model.data(), step, a, b, y)?;
     let same_quantization = quantized_alike(a, y);
     match (&step.op, &call) {
-        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => convolution(bound, p.pad),
+        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
+            convolution(bound, p.pad)?;
+            layout(bound)
+        }
         (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if ops::CONV => {
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
             check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
+            check(bound.layout == Layout::Plain, StepProblem::Params)?;
             convolution(bound, p.pad)
         }
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
-            check(is_range(p.clamp), StepProblem::Params)?;
+            check(is_range(p.clamp) && p.layout == Layout::Plain, StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
@@ -297,7 +319,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             matrices(bound, a, b, y)
         }
         (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
-            check(is_range(p.clamp) && p.dilation == [1, 1], StepProblem::Params)?;
+            check(is_range(p.clamp) && p.dilation == [1, 1] && p.layout == Layout::Plain, StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
@@ -323,6 +345,11 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         }
         (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound)) if ops::SPECTROGRAM => {
             spectrum(p, bound)?;
+            check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
+            check(a.dims[0] == y.dims[0], StepProblem::Shape)
+        }
+        (Op::Motion(p), Call::Motion(bound) | Call::MotionFrom(bound)) if ops::MOTION => {
+            motion(p, bound)?;
             check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
             check(a.dims[0] == y.dims[0], StepProblem::Shape)
         }
@@ -354,11 +381,29 @@ fn spectrum(p: &SpectrogramParams, bound: &Spectrogram<'_>) -> Result<(), StepPr
     check(fits && bound.frames > 0 && bound.samples.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
     check(p.has_coefficients <= 1 && (0..=64 << 10).contains(&p.floor), StepProblem::Params)?;
     check(p.has_coefficients == 1 || bound.bands.len() == bound.features(), StepProblem::Shape)?;
-    let bins = bound.twiddles.len();
+    check(!bound.bands.is_empty(), StepProblem::Params)?;
+    bands(bound.twiddles.len(), bound.bands, bound.weights)?;
+    channel_scales(bound.channels)
+}
+
+/// Every band lies in the spectrum, and has its weights.
+fn bands(bins: usize, bands: &[[u16; 2]], weights: &[u16]) -> Result<(), StepProblem> {
     let is_inside = |&[start, count]: &[u16; 2]| usize::from(start).saturating_add(count.into()) <= bins;
-    check(!bound.bands.is_empty() && bound.bands.iter().all(is_inside), StepProblem::Params)?;
-    let used: usize = bound.bands.iter().map(|&[_, count]| usize::from(count)).sum();
-    check(used == bound.weights.len() && bound.weights.iter().all(|&w| w <= 1 << 12), StepProblem::Params)?;
+    let used: usize = bands.iter().map(|&[_, count]| usize::from(count)).sum();
+    check(bands.iter().all(is_inside), StepProblem::Params)?;
+    check(used == weights.len() && weights.iter().all(|&w| w <= 1 << 12), StepProblem::Params)
+}
+
+/// Windows lie in the rows, bands in the spectrum, and no sum over a window overflows.
+fn motion(p: &MotionParams, bound: &Motion<'_>) -> Result<(), StepProblem> {
+    let fits = p.window <= 1024 && (1..=p.window).contains(&p.hop);
+    check(fits && bound.frames > 0 && bound.rows.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
+    let known = p.statistics <= kernels::motion::ALL && (0..=64 << 10).contains(&p.floor);
+    check(known && (p.bands == 0 || p.window <= 1 << p.log2), StepProblem::Params)?;
+    let of_an_axis = bound.bands.len().checked_add(p.statistics.count_ones() as usize);
+    let features = of_an_axis.and_then(|features| features.checked_mul(bound.axes));
+    check(bound.features() > 0 && features == Some(bound.features()), StepProblem::Shape)?;
+    bands(bound.twiddles.len(), bound.bands, bound.weights)?;
     channel_scales(bound.channels)
 }
 
@@ -369,14 +414,12 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
-    let inputs = if matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Svdf(_)) {
-        [inputs[0]; 2]
-    } else {
-        inputs
-    };
+    let has_states =
+        matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) | Op::Svdf(_));
+    let inputs = if has_states { [inputs[0]; 2] } else { inputs };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
-        Op::Spectrogram(_) => (DType::I16, DType::I8),
+        Op::Spectrogram(_) | Op::Motion(_) => (DType::I16, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
         Op::ArgMax => (DType::I8, DType::I32),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),
@@ -389,6 +432,17 @@ fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
     check(is_range(p.clamp), StepProblem::Params)?;
     slide(p.input, p.output, &p.window, pad)?;
     channel_scales(p.channels)
+}
+
+/// What a layout of weights takes for granted. The bound of its sums is the exporter's affair: a file that breaks it computes
+/// something else, within its memory.
+fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
+    let fits = match p.layout {
+        Layout::Plain => return Ok(()),
+        Layout::Pairs => p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift)),
+        Layout::Winograd => (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]),
+    };
+    check(fits && p.rounding == Rounding::Double, StepProblem::Params)
 }
 
 /// `out = (in + pad − ((size − 1) · dilation + 1)) / stride + 1` in both directions, and equal batches.

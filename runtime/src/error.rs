@@ -56,6 +56,13 @@ pub enum FormatError {
         /// What is wrong.
         problem: StepProblem,
     },
+    /// The head states another amount of work than the steps amount to.
+    Work {
+        /// What the head states.
+        found: u64,
+        /// What the steps amount to.
+        expected: u64,
+    },
     /// An output is not the number of a tensor, or would not outlive the last step.
     Output {
         /// Number of the output.
@@ -144,6 +151,9 @@ impl fmt::Display for FormatError {
             Self::Info => f.write_str("the description of the model does not decode; export it again"),
             Self::Tensor { tensor, problem } => write!(f, "tensor {tensor}: {problem}; export the model again"),
             Self::Step { step, problem } => write!(f, "step {step}: {problem}; export the model again"),
+            Self::Work { found, expected } => {
+                write!(f, "the head states a work of {found}, the steps amount to {expected}; export the model again")
+            }
             Self::Output { output } => write!(f, "output {output} is not a tensor that lives to the end"),
         }
     }

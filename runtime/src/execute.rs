@@ -9,8 +9,8 @@ use crate::format::{MAX_INPUTS, ReduceFunction};
 use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, pad, pool, quantize,
-    recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion, pad, pool,
+    quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
 };
 use crate::ops;
 
@@ -147,6 +147,10 @@ fn stateful<'m>(
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
         }
+        Call::MotionFrom(p) if ops::MOTION => {
+            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            motion::motion_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+        }
         Call::RecurrentFrom(p) if ops::RECURRENT => {
             // A simple layer has no memory.
             let memory = range(2).unwrap_or(0..0);
@@ -186,6 +190,7 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u
             view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
         }
         Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {

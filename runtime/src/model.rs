@@ -7,18 +7,43 @@ use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section,
 
 /// A model borrowed from flash, every byte of it checked.
 ///
-/// [`Model::new`] is the only way to make one, and the argument why [`crate::Session::run`] cannot fail:
+/// [`Model::new`] is the only way to make one. What it has checked is the argument why [`crate::Session::run`] cannot fail,
+/// whatever the input: for any bytes, each invariant below holds of what is accepted, and each says what follows from it.
 ///
-/// * every section lies within the file, and every record in it decodes;
-/// * every tensor has a size that fits 31 bits and lies within its memory, aligned to 4;
-/// * state tensors lie at the start of the arena, apart from each other and from everything else, and a step writes there
-///   only when nobody reads the old value any more;
-/// * every step reads only tensors that were written before it, with the types and shapes its operator takes;
-/// * weights, tables, multipliers and shifts lie within the data section and in the ranges their kernels need;
-/// * the output and the scratch of a step lie over nothing that is still needed, the output over an input only where the
-///   operator may overwrite it;
-/// * so every slice that a step asks for exists, has the length its kernel expects, and no other slice of that step
-///   aliases it.
+/// **Sections.** Each lies within the file and starts at a multiple of 16, each record decodes, counts agree with lengths. The
+/// file is borrowed as shared and never written, so what was checked is what runs: a step is bound to its kernel by the same
+/// function in the check and in the session, from the same words.
+///
+/// **Tensors.** Dimensions are positive and their product fits 31 bits; offset and length lie within the arena or the data,
+/// computed without overflow; offsets are multiples of 4. So the slice of a tensor exists and is aligned for its type.
+///
+/// **States** follow one another at the start of the arena. Nothing else lies there but a result that replaces one, of the same
+/// place, type and quantization, and last; an operator that changes its own does so only if no later step reads it. So two
+/// runs share nothing but states, and no step reads a state that is half new.
+///
+/// **Order.** A step reads tensors with smaller numbers than its output's, none after its last use. Since every step runs once and
+/// in order, what it reads was written in this run, or is an input, a constant or a state.
+///
+/// **Overlap.** Output and scratch lie over no tensor that is still needed, and not over one another. The exceptions are those of
+/// [`crate::plan::may_overwrite`], where element is written after the same element was read, and of [`crate::plan::lead`], where
+/// the output starts so far in front of the input that it only grows into what was read; only one operand may be in either. So the
+/// arena can be cut into output, scratch and the rest, each mutable slice without an alias.
+///
+/// **Shapes and layouts.** Types, ranks and dimensions are those that the operator's equation relates, windows reach into the
+/// padded image, weights and tables have the length that shapes and layout ask for and lie within the data section. So every index
+/// that a kernel computes is within its slice. Kernels in safe Rust would write less if it were not; those in assembly compare the
+/// lengths that they are about to touch with their slices' once more.
+///
+/// **Numbers.** Multipliers are 0 or in \[2^30, 2^31), shifts in \[−31, 30\], clamps not empty, zero points of 8 bits, indices below
+/// what they count. So no shift exceeds its register. Sums may wrap where a file has been made to: the outputs are then
+/// meaningless, and within their range. The exporter refuses models whose sums can.
+///
+/// **Arena.** What a session needs is stated, contains every tensor and scratch, and is at most 2^31 − 1 bytes. It is compared with
+/// the memory given before anything is written.
+///
+/// **Work.** Loops run over dimensions, and never until a condition of the data. Their number is bounded by what the file states
+/// and the check has computed again ([`Model::work`]), in a run as long as the file has steps. The check itself is bounded by the
+/// file's length: it looks at every pair of tensor and step once, at every weight at most once per step.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
     bytes: &'m [u8],
@@ -90,6 +115,15 @@ impl<'m> Model<'m> {
     #[must_use]
     pub const fn arena_len(&self) -> usize {
         self.head.arena_len as usize
+    }
+
+    /// An upper bound of what one run takes, whatever the input: [`crate::plan::work`] of all steps together.
+    ///
+    /// Firmware that takes models from elsewhere refuses by it those that would take too long.
+    #[must_use]
+    pub const fn work(&self) -> u64 {
+        let [low, high] = self.head.work;
+        low as u64 | (high as u64) << 32
     }
 
     /// Bytes at the start of the arena that keep their values from one run to the next.

@@ -47,4 +47,6 @@ families! {
     TFLITE_RECURRENT "tflite-recurrent" Lstm | Svdf;
     /// The front end for sound.
     SPECTROGRAM "spectrogram" Spectrogram;
+    /// The front end for motion sensors.
+    MOTION "motion" Motion;
 }

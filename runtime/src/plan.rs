@@ -3,7 +3,7 @@
 use crate::bind::Call;
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
-use crate::kernels::depthwise;
+use crate::kernels::{Layout, depthwise};
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -33,8 +33,8 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
 /// `None` where they may not. The input must die in that step.
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
-/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for depthwise
-/// convolutions that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`]). A pointwise convolution has read
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for those
+/// that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`], [`crate::kernels::winograd`]). A pointwise convolution has read
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
@@ -56,6 +56,7 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     }
     let in_pairs = match op {
         Op::DepthwiseConv2d(p) => depthwise::in_pairs(p.size, p.stride, p.dilation, [channels, out_channels]),
+        Op::Conv2d(p) => p.layout == Layout::Winograd,
         _ => false,
     };
     let ahead = if in_pairs { 2 } else { 1 };
@@ -76,6 +77,68 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
 fn first_four(tensor: &Tensor) -> [u32; 4] {
     let [n, h, w, c, ..] = tensor.dims;
     [n, h, w, c]
+}
+
+/// An upper bound of how often the innermost loops of a step run, whatever the input: multiply-accumulates, or elements that
+/// are read, compared or written. A model file states the sum and the check computes it again.
+///
+/// `operands` is the number of its inputs, `a` the first of them. A number that overflows stays at the largest there is.
+#[must_use]
+pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
+    let elements = |tensor: &Tensor| u64::from(tensor.elements().unwrap_or(u32::MAX));
+    let last = |tensor: &Tensor| tensor.shape().last().map_or(1, |&dim| u64::from(dim));
+    let product = |factors: &[u64]| factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor));
+    let [height, width] = window(op).map(u64::from);
+    let inner = match op {
+        Op::Conv2d(_) | Op::FullyConnected(_) | Op::MatMul(_) | Op::DepthwiseConv2d(_) => macs(op, a, y),
+        Op::Lstm(_) | Op::Recurrent(_) => macs(op, a, y),
+        // Taps that reach no input pixel are looked at as well.
+        Op::TransposeConv2d(_) => macs(op, a, y).saturating_add(product(&[elements(y), height, width])),
+        Op::MaxPool2d(_) | Op::AveragePool2d(_) => product(&[elements(y), height, width]),
+        Op::Spectrogram(p) => {
+            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
+            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
+            let per_feature = if p.has_coefficients == 0 { 1 } else { u64::from(p.bands) };
+            let parts =
+                [transform, p.frame.into(), p.weight_count.into(), p.bands.into(), product(&[last(y), per_feature])];
+            product(&[frames, parts.into_iter().fold(0, u64::saturating_add)])
+        }
+        // Every statistic looks at a window once, all of them at most eight times.
+        Op::Motion(p) => {
+            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
+            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
+            let parts = [product(&[p.window.into(), 8]), transform, p.weight_count.into(), p.bands.into()];
+            product(&[frames, last(a), parts.into_iter().fold(0, u64::saturating_add)])
+        }
+        Op::Svdf(p) => product(&[elements(y), p.rank.into(), last(a).saturating_add(p.memory.into())]),
+        // Four neighbours.
+        Op::ResizeBilinear(_) => product(&[elements(y), 4]),
+        Op::Quantize
+        | Op::Dequantize
+        | Op::Add(_)
+        | Op::Mul(_)
+        | Op::Binary(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Reshape
+        | Op::Softmax(_)
+        | Op::Lookup(_)
+        | Op::ArgMax
+        | Op::View(_)
+        | Op::Take(_)
+        | Op::Gather(_)
+        | Op::Reduce(_) => 0,
+    };
+    [elements(a), elements(y), operands as u64].into_iter().fold(inner, u64::saturating_add)
+}
+
+/// Height and width of the window of an operator that has one.
+fn window(op: &Op) -> [u32; 2] {
+    match op {
+        Op::Conv2d(p) | Op::DepthwiseConv2d(p) | Op::TransposeConv2d(p) => p.size,
+        Op::MaxPool2d(p) | Op::AveragePool2d(p) => p.size,
+        _ => [1; 2],
+    }
 }
 
 /// Multiply-accumulates of a step whose first input is `input`: 0 for what only moves, compares or looks up.

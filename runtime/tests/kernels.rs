@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use thumbnet::fixed::Rounding;
-use thumbnet::format::{Border, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
+use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
     Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Stream,
-    Window, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, recurrent, reference,
+    Window, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, recurrent, reference, winograd,
 };
 use thumbnet::plan::lead;
 
@@ -97,6 +97,7 @@ fn run_over(
     output: [usize; 4],
     x: &[i8],
     scratch: usize,
+    winograd: bool,
     kernel: impl FnOnce(Stream<'_>, &mut [i8]),
 ) -> Option<Vec<i8>> {
     let tensor = |shape: [usize; 4]| {
@@ -107,7 +108,21 @@ fn run_over(
     };
     let border = Border { top: window.pad[0] as u32, bottom: 0, left: window.pad[1] as u32, right: 0 };
     let [size, stride] = [window.size, window.stride].map(|pair| pair.map(|n| n as u32));
-    let op = Op::MaxPool2d(PoolParams { size, stride, pad: border, clamp: Clamp::NONE });
+    let op = if winograd {
+        Op::Conv2d(ConvParams {
+            size,
+            stride,
+            dilation: [1, 1],
+            pad: border,
+            clamp: Clamp::NONE,
+            rounding: Rounding::Double,
+            layout: Layout::Winograd,
+            weights: 0,
+            channels: 0,
+        })
+    } else {
+        Op::MaxPool2d(PoolParams { size, stride, pad: border, clamp: Clamp::NONE })
+    };
     let lead = lead(&op, &tensor(input), &tensor(output))? as usize;
     let len = output.iter().product::<usize>();
     let memory = run((lead + x.len()).max(len), scratch, |memory, scratch| {
@@ -115,6 +130,20 @@ fn run_over(
         kernel(Stream::over(memory, lead, len), scratch);
     });
     Some(memory[..len].to_vec())
+}
+
+/// Weights `[out][3][3][in]` in the layout of [`winograd`].
+fn transformed(w: &[i8], inputs: usize, outputs: usize) -> Vec<i16> {
+    let mut all = vec![0; winograd::weights_len(inputs, outputs).unwrap() / 2];
+    for (output, input) in (0..outputs).flat_map(|output| (0..inputs).map(move |input| (output, input))) {
+        let g = [0, 1, 2].map(|i| [0, 1, 2].map(|j| w[(output * 9 + i * 3 + j) * inputs + input]));
+        let positions = winograd::transform(g);
+        assert_eq!(winograd::restore(positions), g.map(|row| row.map(i32::from)));
+        for (i, j) in (0..4).flat_map(|i| (0..4).map(move |j| (i, j))) {
+            all[winograd::weight_index(inputs, output, winograd::place(i, j), input)] = positions[i][j];
+        }
+    }
+    all
 }
 
 proptest! {
@@ -137,7 +166,64 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
         let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), false, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn winograd_is_the_direct_convolution(
+        size in (1..10usize, 1..12usize), pad in (0..3usize, 0..3usize), after in (0..3usize, 0..3usize),
+        batch in 1..3usize, inputs in 1..18usize, outputs in 1..8usize, extreme in prop_oneof![Just(None), Just(Some((-128, -127))), Just(Some((127, 127))), Just(Some((-128, 127)))],
+        zp in (zero_point(), zero_point()), clamp in clamp(), seed in any::<u32>(),
+    ) {
+        let image = [size.0.max(3usize.saturating_sub(pad.0 + after.0)), size.1.max(3usize.saturating_sub(pad.1 + after.1))];
+        let out = [image[0] + pad.0 + after.0 - 2, image[1] + pad.1 + after.1 - 2];
+        let window = Window { size: [3, 3], stride: [1, 1], dilation: [1, 1], pad: [pad.0, pad.1] };
+        let mut w = weights(seed, outputs * 9 * inputs);
+        let mut x = values(seed ^ 2, batch * image[0] * image[1] * inputs);
+        if let Some((value, weight)) = extreme {
+            w.fill(weight);
+            x.fill(value);
+        }
+        let transformed = transformed(&w, inputs, outputs);
+        let channels = channels(seed ^ 1, outputs);
+        let direct = Conv2d {
+            input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding: Rounding::Double, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let p = Conv2d { layout: Layout::Winograd, weights: bytemuck::cast_slice(&transformed), ..direct };
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::conv2d(&direct, &x, y));
+        prop_assert_eq!(&run(len, 0, |y, _| reference::conv2d(&p, &x, y)), &expected);
+        let scratch = conv2d::scratch_len(&p);
+        prop_assert_eq!(&run(len, scratch, |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch)), &expected);
+        let over = run_over(&p.window, p.input, p.output, &x, scratch, true, |io, scratch| conv2d::conv2d(&p, io, scratch));
+        if let Some(found) = over {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn pointwise_conv2d_is_its_reference(
+        (batch, height, width) in (1..3usize, 1..5usize, 1..5usize), fours in 1..6usize, outputs in 1..20usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let inputs = 4 * fours;
+        let (w, channels) = (weights(seed, outputs * inputs), channels(seed ^ 1, outputs));
+        let p = Conv2d {
+            input: [batch, height, width, inputs], output: [batch, height, width, outputs],
+            window: Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
+        let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), false, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -160,7 +246,7 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::depthwise(&p, &x, y));
         let found = run(len, depthwise::scratch_len(&p), |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, depthwise::scratch_len(&p), |io, scratch| depthwise::depthwise(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, depthwise::scratch_len(&p), false, |io, scratch| depthwise::depthwise(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -253,12 +339,12 @@ proptest! {
         let len = p.output.iter().product();
         let expected = run(len, 0, |y, _| reference::max_pool2d(&p, &x, y));
         prop_assert_eq!(&run(len, 0, |y, _| pool::max_pool2d(&p, Stream::apart(&x, y))), &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, |io, _| pool::max_pool2d(&p, io)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, false, |io, _| pool::max_pool2d(&p, io)) {
             prop_assert_eq!(found, expected);
         }
         let expected = run(len, 0, |y, _| reference::average_pool2d(&p, &x, y));
         prop_assert_eq!(&run(len, 0, |y, _| pool::average_pool2d(&p, Stream::apart(&x, y))), &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, |io, _| pool::average_pool2d(&p, io)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, false, |io, _| pool::average_pool2d(&p, io)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -327,6 +413,43 @@ proptest! {
         let expected: Vec<i8> = (0..outer)
             .flat_map(|o| inputs.iter().zip(&parts).flat_map(move |(x, &part)| x[o * part..][..part].to_vec()))
             .collect();
+        prop_assert_eq!(y, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Large sums take tables of what each byte contributes.
+    #[test]
+    fn every_pair_of_bytes_has_the_sum_of_its_reference(
+        zp in (zero_point(), zero_point(), zero_point()), scales in (scale(), scale(), scale()),
+        clamp in clamp(), (is_repeated, is_second) in any::<(bool, bool)>(),
+    ) {
+        let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
+        let p = Add {
+            input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
+            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: scales.2.shift.min(0) - 10, ..scales.2 },
+            clamp,
+        };
+        let output = [1, 1, 1, 1, 256, 256];
+        let bytes: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+        let rows: Vec<i8> = bytes.iter().flat_map(|&byte| [byte; 256]).collect();
+        let columns = bytes.repeat(256);
+        // Every byte beside every other one, the second operand repeated or not, the output over the one or the other.
+        let other = if is_repeated { &bytes } else { &columns };
+        let repeated = [1, 1, 1, 1, if is_repeated { 1 } else { 256 }, 256];
+        let (shapes, over, index) = if is_second {
+            (Broadcast { output, inputs: [repeated, output] }, Operand::B, 1)
+        } else {
+            (Broadcast { output, inputs: [output, repeated] }, Operand::A, 0)
+        };
+        let operands = if index == 0 { [&rows, other] } else { [other, &rows] };
+        let expected = run(1 << 16, 0, |y, _| reference::add(&p, &shapes, operands[0], operands[1], y));
+        let found = run(1 << 16, 0, |y, _| eltwise::add(&p, &shapes, operands[0], operands[1], y));
+        prop_assert_eq!(&found, &expected);
+        let mut y = rows.clone();
+        eltwise::add_in_place(&p, &shapes, over, other, &mut y);
         prop_assert_eq!(y, expected);
     }
 }

@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Preprocess};
+use crate::files::replace;
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Tensor, Weights};
 
@@ -46,8 +47,8 @@ impl Meta {
             let parts = samples.into_par_iter().map(|raw| self.preprocess.apply(raw).collect::<Vec<_>>());
             return Ok(parts.collect::<Vec<_>>().concat());
         };
-        let tables = front_end.tables()?;
-        let features = |raw| self.preprocess.apply(&front_end.apply(&tables, raw)).collect::<Vec<_>>();
+        let extract = front_end.extractor()?;
+        let features = |raw| self.preprocess.apply(&extract(raw)).collect::<Vec<_>>();
         Ok(samples.into_par_iter().map(features).collect::<Vec<_>>().concat())
     }
 
@@ -88,11 +89,7 @@ impl Model {
             views.push((name.clone(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?));
         }
         let bytes = safetensors::serialize(views, Some(metadata))?;
-        // Under another name first, so that a crash leaves the old file or the new one.
-        let part = path.with_extension("part");
-        fs::write(&part, bytes)
-            .and_then(|()| fs::rename(&part, path))
-            .with_context(|| format!("cannot write {}", path.display()))
+        replace(path, &bytes)
     }
 
     /// Reads what [`Model::save`] wrote.

@@ -93,6 +93,8 @@ pub enum Calibration {
     /// The range with the least mean square error after quantization.
     #[default]
     Mse,
+    /// The range whose 256 values keep most of the distribution (least Kullback-Leibler divergence).
+    Entropy,
 }
 
 const fn samples() -> usize {
@@ -107,11 +109,15 @@ pub struct Quantize {
     pub calibration: Calibration,
     /// Training samples that are looked at for it.
     pub samples: usize,
+    /// Whether channels are brought to ranges of like size first, which changes nothing that the network computes.
+    pub equalize: bool,
+    /// Whether biases make up for the mean error of the rounded weights.
+    pub bias_correction: bool,
 }
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self { calibration: Calibration::default(), samples: samples() }
+        Self { calibration: Calibration::default(), samples: samples(), equalize: false, bias_correction: false }
     }
 }
 
@@ -131,8 +137,22 @@ impl Recipe {
     /// As [`Recipe::load`].
     pub fn parse(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).map_err(|error| anyhow!("{}", error.to_string().trim_end()))?;
-        let train = &recipe.train;
-        if recipe.layers.is_empty() {
+        recipe.checked()
+    }
+
+    /// The recipe in a table.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn from_table(table: toml::Table) -> Result<Self> {
+        let recipe: Self =
+            table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", error.to_string().trim_end()))?;
+        recipe.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        let train = &self.train;
+        if self.layers.is_empty() {
             bail!("it has no [[layer]]");
         }
         if train.epochs == 0 || train.batch == 0 {
@@ -147,8 +167,8 @@ impl Recipe {
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
         }
-        recipe.nodes()?;
-        Ok(recipe)
+        self.nodes()?;
+        Ok(self)
     }
 
     /// The network for samples of this shape.

@@ -10,10 +10,8 @@ use thumbnet::{Model, Observer, Session};
 use crate::compile::{Program, TensorDesc, aligned};
 use crate::data::Dataset;
 use crate::front_end;
-use crate::graph::Tensor;
 use crate::model;
-use crate::nn::{Net, Params, Value, device};
-use crate::quantize::fold;
+use crate::quantize::{Quant, float_values, fold};
 use crate::run::input_bytes;
 use crate::train::Evaluation;
 
@@ -82,9 +80,17 @@ pub fn random_inputs(program: &Program, count: usize) -> Vec<Vec<u8>> {
 /// # Errors
 /// The model does not check or does not fit the data.
 pub fn integer_evaluation(bytes: &[u8], data: &Dataset) -> Result<Evaluation> {
+    Ok(Evaluation::of(&integer_outputs(bytes, data)?, data))
+}
+
+/// The real values of a model file's outputs, one row per sample.
+///
+/// # Errors
+/// As [`integer_evaluation`].
+pub fn integer_outputs(bytes: &[u8], data: &Dataset) -> Result<Vec<f32>> {
     let samples: Vec<usize> = (0..data.len()).collect();
     let parts: Vec<Vec<f32>> = samples.par_chunks(64).map(|part| outputs(bytes, data, part)).collect::<Result<_>>()?;
-    Ok(Evaluation::of(&parts.concat(), data))
+    Ok(parts.concat())
 }
 
 fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> {
@@ -106,6 +112,53 @@ fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> 
     Ok(all)
 }
 
+/// What a step of a model computed for some samples.
+#[derive(Clone, Debug)]
+pub struct Computed {
+    /// Name of the tensor.
+    pub name: String,
+    /// Its quantization.
+    pub quant: Quant,
+    /// Its values, sample by sample.
+    pub values: Vec<i8>,
+}
+
+impl Computed {
+    /// The real values.
+    pub fn real(&self) -> impl Iterator<Item = f64> + '_ {
+        self.values.iter().map(|&q| self.quant.real(q))
+    }
+}
+
+/// Runs a model file over these samples, and keeps what every step of int8 computes.
+///
+/// # Errors
+/// The model does not check or does not fit the data.
+pub fn integer_values(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<Computed>> {
+    let copy = aligned(bytes);
+    let model = Model::new(bytemuck::cast_slice(&copy))?;
+    let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
+    let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
+    let mut taps = Taps(vec![Vec::new(); model.steps().count()]);
+    for input in quantized_inputs(bytes, data, samples)?.chunks_exact(input_bytes(&model)) {
+        session.input_bytes_mut(0)?.copy_from_slice(input);
+        session.run_observed(&mut taps);
+    }
+    let mut all = Vec::new();
+    for (number, tap) in taps.0.into_iter().enumerate() {
+        let index = model.first_result() as usize + number;
+        let (Some(tensor), Some(name)) = (model.tensors().get(index as u32), model.info().tensors.get(index)) else {
+            continue;
+        };
+        if tensor.dtype == DType::I8 {
+            let quant = Quant { scale: tensor.scale, zero_point: tensor.zero_point };
+            let values = tap.into_iter().map(u8::cast_signed).collect();
+            all.push(Computed { name: name.to_owned(), quant, values });
+        }
+    }
+    Ok(all)
+}
+
 /// `10 · log10(Σ float² / Σ (float − int8)²)` of every layer that both have, over the first samples.
 ///
 /// # Errors
@@ -118,36 +171,19 @@ pub fn signal_to_noise(
 ) -> Result<Vec<(String, f64)>> {
     let samples: Vec<usize> = (0..samples.min(data.len())).collect();
     // Layers are compared as they are on the chip, with normalizations folded in.
-    let float = fold(float)?;
-    let net = Net::new(&float.graph)?;
-    let params = Params::from_weights(&float.graph, &float.weights, &device())?;
-    let numbers = float.meta.inputs(data, &samples)?;
-    let values = net.forward(&params, Value::new(numbers, samples.len(), &float.graph.inputs[0].shape, &device()));
-    let copy = aligned(bytes);
-    let model = Model::new(bytemuck::cast_slice(&copy))?;
-    let mut arena = vec![0u128; model.arena_len().div_ceil(16)];
-    let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
-    let mut taps = Taps(vec![Vec::new(); model.steps().count()]);
-    for input in quantized_inputs(bytes, data, &samples)?.chunks_exact(input_bytes(&model)) {
-        session.input_bytes_mut(0)?.copy_from_slice(input);
-        session.run_observed(&mut taps);
-    }
-    let mut ratios = Vec::new();
-    for (number, tap) in taps.0.iter().enumerate() {
-        let index = model.first_result() as usize + number;
-        let (Some(tensor), Some(name)) = (model.tensors().get(index as u32), model.info().tensors.get(index)) else {
-            continue;
-        };
-        let Some(value) = values.get(name).filter(|_| tensor.dtype == thumbnet::format::DType::I8) else { continue };
-        let Tensor { data: real, .. } = value.clone().numbers();
-        let integer =
-            tap.iter().map(|&q| f64::from(tensor.scale) * f64::from(i32::from(q.cast_signed()) - tensor.zero_point));
-        let (signal, noise) = real.iter().zip(integer).fold((0.0, 0.0), |(signal, noise), (&real, integer)| {
-            (signal + f64::from(real).powi(2), noise + (f64::from(real) - integer).powi(2))
-        });
-        ratios.push((name.to_owned(), 10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10()));
-    }
-    Ok(ratios)
+    let values = float_values(&fold(float)?, data, &samples)?;
+    let ratio = |computed: Computed| {
+        let real = values.get(&computed.name)?.iter().map(|&x| f64::from(x));
+        Some((computed.name.clone(), decibels(real.zip(computed.real()))))
+    };
+    Ok(integer_values(bytes, data, &samples)?.into_iter().filter_map(ratio).collect())
+}
+
+/// `10 · log10(Σ x² / Σ (x − y)²)` of pairs of a true and a found value.
+pub fn decibels(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (signal, noise) =
+        pairs.fold((0.0, 0.0), |(signal, noise), (x, y)| (signal + x.powi(2), noise + (x - y).powi(2)));
+    10.0 * (signal / noise.max(f64::MIN_POSITIVE)).max(f64::MIN_POSITIVE).log10()
 }
 
 /// Every step's output, one inference after the other.

@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, demo, tests and bench of thumbnet, each in one command that does everything it needs.
 
+mod fuzz;
 mod setup;
 mod shell;
 mod tasks;
@@ -27,6 +28,12 @@ enum Task {
         #[arg(long)]
         full: bool,
     },
+    /// Fuzzes each target for some seconds, from a fixed seed; needs nightly Rust and cargo-fuzz.
+    Fuzz {
+        /// Seconds for each target.
+        #[arg(long, default_value_t = 180)]
+        seconds: u32,
+    },
     /// Counts instructions on every emulated core, for given model files or the demo's.
     Bench {
         /// Model files.
@@ -39,6 +46,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::all(),
         Task::Demo => tasks::demo(),
         Task::Test { full } => tasks::test(full),
+        Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Bench { models } => tasks::bench(&models),
     };
     match result {

@@ -1,9 +1,11 @@
 //! The tasks.
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
+use crate::fuzz;
 use crate::setup;
 use crate::shell::{command, finish, phase, root, run};
 
@@ -64,26 +66,47 @@ pub fn test(full: bool) -> Result<()> {
             firmware(board, &["build", "--bin", "no_panic", "--bin", "no_panic_compiled"])
         });
     }
+    for board in ["m0", "m4", "m33"] {
+        check(&format!("proof that a planted panic is found, {board}"), &|| planted_panic(board));
+    }
     check("lints of the firmware", &|| {
         firmware("m4", &["clippy", "--features", "qemu", "--bins", "--lib", "--", "-D", "warnings"])
     });
     check("firmware of the nRF52840", &|| {
         firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])
     });
+    if full && fuzz::is_possible() {
+        check("fuzzing", &|| fuzz::all(180));
+    } else if full {
+        eprintln!("== fuzzing: skipped, {}", fuzz::MISSING);
+    }
     if failures.is_empty() {
         return Ok(());
     }
     bail!("{} of the checks failed:\n  {}", failures.len(), failures.join("\n  "))
 }
 
+/// The firmware `no_panic` must not link with a panic in it, and must say why.
+fn planted_panic(board: &str) -> Result<()> {
+    let output = firmware_command(board, &["build", "--features", "planted-panic", "--bin", "no_panic"]).output()?;
+    let messages = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "no_panic links with a panic in it: its proof is worth nothing");
+    ensure!(messages.contains("a panic path survived"), "no_panic does not build for another reason:\n{messages}");
+    Ok(())
+}
+
 /// Runs cargo for a board, with its own flags and target folder.
 fn firmware(board: &str, args: &[&str]) -> Result<()> {
+    finish(firmware_command(board, args))
+}
+
+fn firmware_command(board: &str, args: &[&str]) -> Command {
     let config = format!("boards/{board}.toml");
     let mut cargo = command("cargo", &[args[0], "--config", &config, "--release", "--locked"]);
     // Before any `--`; a CARGO_TARGET_DIR of the caller would replace the one in the board's file.
     cargo.arg("--target-dir").arg(root().join("target/firmware").join(board));
     cargo.args(&args[1..]).current_dir(root().join("firmware"));
-    finish(cargo)
+    cargo
 }
 
 /// From generated digits to the answer of every emulated core.

@@ -1,4 +1,4 @@
-//! The first 80 bytes of a model file.
+//! The first 96 bytes of a model file.
 
 use super::words::{Encode, Words, record};
 
@@ -9,7 +9,7 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"TNET");
 pub const VERSION: u32 = 1;
 
 /// Length of the head in bytes, a multiple of 16.
-pub const HEAD_BYTES: usize = 80;
+pub const HEAD_BYTES: usize = 96;
 
 record! {
     /// A part of the file: where it starts, and how much of it there is.
@@ -22,7 +22,7 @@ record! {
 }
 
 record! {
-    /// The fixed head, 20 words.
+    /// The fixed head, 24 words.
     pub struct Head {
         /// [`MAGIC`].
         pub magic: u32,
@@ -52,6 +52,10 @@ record! {
         pub arena_len: u32,
         /// Bytes at the start of the arena that keep their values from one run to the next.
         pub state_len: u32,
+        /// What one run takes at most, low word first; [`crate::plan::work`] says of what. See [`crate::Model::work`].
+        pub work: [u32; 2],
+        /// Zero.
+        pub reserved: [u32; 2],
     }
 }
 

@@ -30,13 +30,20 @@ impl Encode for Rounding {
 
 impl Encode for Layout {
     fn write(&self, put: &mut impl FnMut(u32)) {
-        match self {
-            Self::Plain => put(0),
-        }
+        put(match self {
+            Self::Plain => 0,
+            Self::Pairs => 1,
+            Self::Winograd => 16,
+        });
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        (words.word()? == 0).then_some(Self::Plain)
+        match words.word()? {
+            0 => Some(Self::Plain),
+            1 => Some(Self::Pairs),
+            16 => Some(Self::Winograd),
+            _ => None,
+        }
     }
 }
 
@@ -347,6 +354,36 @@ record! {
     }
 }
 
+record! {
+    /// Parameters of features of motion; see [`crate::kernels::Motion`]. Offsets are in the data section.
+    pub struct MotionParams {
+        /// Rows of a window, at most 1024 and, where there are bands, the transform's length.
+        pub window: u32,
+        /// Rows from one window to the next, at most `window`.
+        pub hop: u32,
+        /// Which statistics, a bit for each; see [`crate::kernels::motion`].
+        pub statistics: u32,
+        /// Bits of the transform's length, 4 to 10; 0 where there are no bands.
+        pub log2: u32,
+        /// Number of bands of each axis.
+        pub bands: u32,
+        /// Number of weights of all bands.
+        pub weight_count: u32,
+        /// Least logarithm of an energy, Q6.10.
+        pub floor: i32,
+        /// Offset of the window's factors, i16.
+        pub factors: u32,
+        /// Offset of the twiddle factors, i16 pairs.
+        pub twiddles: u32,
+        /// Offset of the bands, u16 pairs: first bin, number of bins.
+        pub band_bins: u32,
+        /// Offset of the bands' weights, u16.
+        pub weights: u32,
+        /// Offset of the features' [`crate::kernels::Channel`]s.
+        pub channels: u32,
+    }
+}
+
 code! {
     /// Functions of two elements, with broadcasting; factors as in [`AddParams`], `q' = q − zero_point`.
     pub enum BinaryFunction {
@@ -551,6 +588,9 @@ ops! {
     /// Features of the short-time spectrum of i16 samples: of the input alone, as if silence came before, or of the input and
     /// the samples before it, which it changes.
     26 Spectrogram(SpectrogramParams) "spectrogram" 1..=2;
+    /// Statistics and spectra of windows of i16 rows: of the input alone, as if zeros came before, or of the input and the rows
+    /// before it, which it changes.
+    27 Motion(MotionParams) "motion" 1..=2;
 }
 
 /// One step of a program.

@@ -8,15 +8,19 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
-use super::{Channel, Conv2d, Stream, output_i8};
+use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
 
-/// Bytes of scratch: one column of 16-bit values for each of two pixels.
+/// Bytes of scratch: one column of 16-bit values for each of two pixels, or what the kernels of other layouts need.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
-    stride(p).saturating_mul(PIXELS * size_of::<i16>())
+    match p.layout {
+        Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()),
+        Layout::Pairs => pairs::scratch_len(p),
+        Layout::Winograd => winograd::scratch_len(p),
+    }
 }
 
 pub(super) fn column_len(p: &Conv2d<'_>) -> usize {
@@ -29,9 +33,20 @@ fn stride(p: &Conv2d<'_>) -> usize {
     column_len(p).saturating_add(1) & !1
 }
 
-/// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
-/// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
-pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
+/// Convolves, by the kernel of the weights' layout. `scratch` starts at a multiple of 4 bytes. Always inlined: where the layout
+/// is a constant, the other kernels are not linked.
+#[inline(always)]
+pub fn conv2d(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
+    match p.layout {
+        Layout::Plain => plain(p, io, scratch),
+        Layout::Pairs => pairs::conv2d(p, io, scratch),
+        Layout::Winograd => winograd::conv2d(p, io, scratch),
+    }
+}
+
+/// Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is zero and the
+/// inner loop is the same for every geometry.
+fn plain(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     #[cfg(thumbnet_helium)]
     if super::conv_helium::fits(p) {
         super::conv_helium::conv2d(p, io, scratch);
@@ -42,6 +57,10 @@ pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Some((first, rest)) = columns.split_at_mut_checked(stride(p)) else { return };
     let Some(first) = first.get_mut(..len) else { return };
     let Some(second) = rest.get_mut(..len) else { return };
+    if is_pointwise(p) {
+        pointwise(p, io, first, second);
+        return;
+    }
     let outputs = p.output[3];
     let mut pixels = p.window.outputs(p.output);
     let mut start = 0usize;
@@ -57,6 +76,39 @@ pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
         let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
         two_pixels(p, first, second, y0, y1);
         start = start.saturating_add(outputs.saturating_mul(PIXELS));
+    }
+}
+
+/// Whether every output pixel sees the input pixel of the same place and nothing else, and its values are whole fours.
+fn is_pointwise(p: &Conv2d<'_>) -> bool {
+    let ([n, height, width, channels], [batches, rows, columns, _]) = (p.input, p.output);
+    let (window, is_whole) = (&p.window, channels.is_multiple_of(4) && channels > 0);
+    (window.size, window.stride, window.pad) == ([1, 1], [1, 1], [0, 0])
+        && [n, height, width] == [batches, rows, columns]
+        && is_whole
+}
+
+/// The same without geometry: pixels are the input's, one behind the other. A pair is read before it is written.
+fn pointwise(p: &Conv2d<'_>, mut io: Stream<'_>, first: &mut [i16], second: &mut [i16]) {
+    let [batches, height, width, outputs] = p.output;
+    let (zero_point, channels) = (p.input_zero_point as i16, first.len());
+    let mut left = batches.saturating_mul(height).saturating_mul(width);
+    let (mut from, mut to) = (0usize, 0usize);
+    while left >= PIXELS {
+        let Some((a, b)) = io.x().get(from..).and_then(|x| x.split_at_checked(channels)) else { return };
+        widen_arranged(a, first, zero_point);
+        widen_arranged(b, second, zero_point);
+        let Some(pair) = io.outputs(to, outputs.saturating_mul(PIXELS)) else { return };
+        let Some((y0, y1)) = pair.split_at_mut_checked(outputs) else { return };
+        two_pixels(p, first, second, y0, y1);
+        from = from.saturating_add(channels.saturating_mul(PIXELS));
+        to = to.saturating_add(outputs.saturating_mul(PIXELS));
+        left -= PIXELS;
+    }
+    if left > 0 {
+        widen_arranged(io.x().get(from..).unwrap_or(&[]), first, zero_point);
+        let Some(y) = io.outputs(to, outputs) else { return };
+        one_pixel(p, first, y);
     }
 }
 
@@ -86,7 +138,7 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16])
 
 /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
 #[inline(always)]
-fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+pub(super) fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
     let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.
@@ -182,6 +234,9 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
     let done = super::conv_pairs::two_pixels(p, [x0, x1], y0, y1);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
+    if done == y0.len() {
+        return;
+    }
     let (Some(y0), Some(y1)) = (y0.get_mut(done..), y1.get_mut(done..)) else { return };
     let (Some(weights), Some(channels)) = (p.weights.get(done.saturating_mul(len)..), p.channels.get(done..)) else {
         return;
@@ -211,6 +266,9 @@ fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
     let done = super::conv_pairs::one_pixel(p, x, y);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
+    if done == y.len() {
+        return;
+    }
     let outputs = y.iter_mut().zip(p.channels).zip(p.weights.chunks_exact(x.len().max(1)));
     for ((y, channel), w) in outputs.skip(done) {
         *y = finish(p, channel, dot(w, x));

@@ -1,12 +1,16 @@
 //! Depthwise 3×3 convolution with stride 1 for the DSP extension: two output rows at a time, one channel after the other.
 //!
 //! For four channels, the four input rows that two output rows need become pairs of 16-bit values, one above the other: per
-//! column and channel a word of rows (0, 1) and one of rows (2, 3) ([`arrange`]). Then per column of the window
+//! column and channel a word of rows (0, 1) and behind it one of rows (2, 3) ([`arrange`]). Then per column of the window
 //!
 //! `upper += (w0, w1)·(x0, x1) + w2·x2`, `lower += w0·x1 + (w1, w2)·(x2, x3)`:
 //!
-//! four instructions for six products, the weights in registers ([`rows`]). Requantization as in `dsp_conv`, for shifts to
-//! the right by 1 to 22.
+//! four instructions for six products, the weights in registers ([`rows`]).
+//!
+//! Weights and bias are doubled once per row, so that the sums are `2a`, and requantization is as in `finish`, but in four
+//! instructions: `smmlar` adds the constant to the high product, one less for a negative sum. (It is the sum's sign that
+//! counts here, not the product's: where a negative sum has the product 0, half less one still rounds to 0.) Shifts are to the
+//! right by 1 to 22.
 
 use core::arch::asm;
 
@@ -33,8 +37,8 @@ pub(super) fn arrange(upper: Row<'_>, lower: Row<'_>, zero_point: i32, pair: usi
     if columns == 0 || pair > 1 || !has(upper) || !has(lower) {
         return;
     }
-    // SAFETY: column `k` reads 4 bytes at `k·step` of both rows, which they have, and writes four words at `8k + 4·pair` of
-    // `to`, which has `8·columns`; its words are aligned. LDR takes any address.
+    // SAFETY: column `k` reads 4 bytes at `k·step` of both rows, which they have, and writes every second word from
+    // `8k + pair` on of `to`, which has `8·columns`; its words are aligned. LDR takes any address.
     unsafe {
         asm!(
             "push {{r6}}",
@@ -43,20 +47,20 @@ pub(super) fn arrange(upper: Row<'_>, lower: Row<'_>, zero_point: i32, pair: usi
             "add r0, r2",
             "ldr r9, [r1]",
             "add r1, r3",
-            "sxtb16 r8, r6",
-            "sxtb16 r10, r9",
-            "sxtb16 r6, r6, ror #8",
-            "sxtb16 r9, r9, ror #8",
-            "ssub16 r8, r8, r5",
-            "ssub16 r10, r10, r5",
+            "pkhbt r8, r6, r9, lsl #16",
+            "pkhtb r10, r9, r6, asr #16",
+            "sxtb16 r6, r8",
+            "sxtb16 r8, r8, ror #8",
+            "sxtb16 r9, r10",
+            "sxtb16 r10, r10, ror #8",
             "ssub16 r6, r6, r5",
+            "ssub16 r8, r8, r5",
             "ssub16 r9, r9, r5",
-            "pkhtb r11, r10, r8, asr #16",
-            "pkhbt r8, r8, r10, lsl #16",
-            "pkhtb r12, r9, r6, asr #16",
-            "pkhbt r10, r6, r9, lsl #16",
-            "stm r4, {{r8, r10, r11, r12}}",
-            "add r4, #32",
+            "ssub16 r10, r10, r5",
+            "str r8, [r4, #8]",
+            "str r9, [r4, #16]",
+            "str r10, [r4, #24]",
+            "str r6, [r4], #32",
             "subs lr, #1",
             "bne 2b",
             "pop {{r6}}",
@@ -64,10 +68,10 @@ pub(super) fn arrange(upper: Row<'_>, lower: Row<'_>, zero_point: i32, pair: usi
             inout("r1") lower.pixels.as_ptr() => _,
             in("r2") upper.step,
             in("r3") lower.step,
-            inout("r4") to.as_mut_ptr().wrapping_add(4 * pair) => _,
+            inout("r4") to.as_mut_ptr().wrapping_add(pair) => _,
             in("r5") (zero_point as u32 & 0xffff) * 0x1_0001,
             inout("lr") columns => _,
-            out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+            out("r8") _, out("r9") _, out("r10") _,
         );
     }
 }
@@ -125,6 +129,12 @@ macro_rules! channels {
             "pkhbt r3, r3, r6, lsl #16",
             "pkhbt r4, r4, r7, lsl #16",
             "pkhbt r5, r5, r8, lsl #16",
+            "sadd16 r0, r0, r0",
+            "sadd16 r1, r1, r1",
+            "sadd16 r2, r2, r2",
+            "sadd16 r3, r3, r3",
+            "sadd16 r4, r4, r4",
+            "sadd16 r5, r5, r5",
             // Bias, multiplier in r10, how far to the right, zero point and half in r11.
             "ldr r6, [r12, #8]",
             "ldm r6!, {{r8, r10, r11}}",
@@ -133,13 +143,14 @@ macro_rules! channels {
             "sub r11, r7, #1",
             "ldr r6, [r12, #12]",
             "lsl r11, r6, r11",
+            "lsl r8, r8, #1",
             "strd r7, r8, [sp, #12]",
-            // The next channel's words and bytes lie one further.
+            // The next channel's words lie two further, its bytes one.
             "ldrd r8, r9, [r12, #16]",
             "str r9, [sp, #8]",
             "ldr lr, [r12, #24]",
-            "add r6, r8, #4",
-            "add r7, r9, #4",
+            "add r6, r8, #8",
+            "add r7, r9, #8",
             "strd r6, r7, [r12, #16]",
             "add r6, lr, #1",
             "str r6, [r12, #24]",
@@ -147,34 +158,26 @@ macro_rules! channels {
             // Per column of the output.
             "3:",
             "ldr r8, [sp, #16]",
-            "ldr r6, [r12], #32",
-            "ldr r7, [r12, #-16]",
-            "mov r9, r8",
+            "ldrd r6, r7, [r12], #32",
+            "smlabt r9, r0, r6, r8",
             "smlad r8, r0, r6, r8",
-            "smlabt r9, r0, r6, r9",
             "smlatb r8, r3, r7, r8",
             "smlad r9, r3, r7, r9",
-            "ldr r6, [r12]",
-            "ldr r7, [r12, #16]",
+            "ldrd r6, r7, [r12]",
             "smlad r8, r1, r6, r8",
             "smlabt r9, r1, r6, r9",
             "smlatb r8, r4, r7, r8",
             "smlad r9, r4, r7, r9",
-            "ldr r6, [r12, #32]",
-            "ldr r7, [r12, #48]",
+            "ldrd r6, r7, [r12, #32]",
             "smlad r8, r2, r6, r8",
             "smlabt r9, r2, r6, r9",
             "smlatb r8, r5, r7, r8",
             "smlad r9, r5, r7, r9",
+            "add r7, r11, r8, asr #31",
+            "smmlar r8, r8, r10, r7",
+            "add r7, r11, r9, asr #31",
+            "smmlar r9, r9, r10, r7",
             "ldr r6, [sp, #12]",
-            "lsl r8, r8, #1",
-            "lsl r9, r9, #1",
-            "smmulr r8, r8, r10",
-            "smmulr r9, r9, r10",
-            "add r8, r8, r8, asr #31",
-            "add r9, r9, r9, asr #31",
-            "add r8, r11",
-            "add r9, r11",
             "asr r8, r6",
             "asr r9, r6",
             $($clamp,)+
@@ -212,7 +215,7 @@ pub(super) struct Target<'a> {
 
 /// Computes four channels of one or two rows from arranged columns. `weights` starts at the first channel's first tap; every
 /// shift is to the right by 1 to 22.
-#[allow(unsafe_code, reason = "SMLAD and SMMULR have no stable intrinsics")]
+#[allow(unsafe_code, reason = "SMLAD and SMMLAR have no stable intrinsics")]
 #[inline(always)]
 pub(super) fn rows(
     columns: &[u32],

@@ -20,6 +20,7 @@ pub enum Operand {
 /// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
     match Sum::new(p) {
+        Some(sum) if pays(shapes) => add_by_tables(&sum, shapes, a, b, y),
         Some(sum) => broadcast(shapes, a, b, y, |a, b| sum.of(a, b)),
         None => broadcast(shapes, a, b, y, |a, b| add_one(p, a, b)),
     }
@@ -28,6 +29,7 @@ pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 /// The same where the output lies over one operand of its own shape.
 pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
     match (Sum::new(p), over) {
+        (Some(sum), over) if pays(shapes) => add_in_place_by_tables(&sum, shapes, over, other, y),
         (Some(sum), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| sum.of(y, b)),
         (Some(sum), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| sum.of(a, y)),
         (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
@@ -63,8 +65,62 @@ impl Sum {
         let twice = |q: i8, zero: i32| i32::from(q).wrapping_sub(zero).wrapping_shl(self.left_shift);
         let a = self.inputs[0].of_half(twice(a, self.zero_points[0]));
         let b = self.inputs[1].of_half(twice(b, self.zero_points[1]));
-        let scaled = self.output.of_half(a.wrapping_add(b).wrapping_shl(1));
-        self.clamp.apply(scaled.wrapping_add(self.zero_point))
+        self.finish(a.wrapping_add(b).wrapping_shl(1))
+    }
+
+    #[inline(always)]
+    fn finish(&self, twice: i32) -> i8 {
+        self.clamp.apply(self.output.of_half(twice).wrapping_add(self.zero_point))
+    }
+}
+
+/// Outputs from which on it pays to compute what every byte of an operand contributes, instead of every element.
+const MANY: usize = 1024;
+
+fn pays(shapes: &Broadcast) -> bool {
+    shapes.output.iter().fold(1, |product: usize, &size| product.saturating_mul(size)) >= MANY
+}
+
+/// What every byte of the operands contributes to the doubled sum: 2 KB of stack.
+struct Tables<'s> {
+    sum: &'s Sum,
+    contributions: [[i32; 256]; 2],
+}
+
+impl<'s> Tables<'s> {
+    #[inline(always)]
+    fn new(sum: &'s Sum) -> Self {
+        let mut tables = Self { sum, contributions: [[0; 256]; 2] };
+        for ((table, factor), zero) in tables.contributions.iter_mut().zip(sum.inputs).zip(sum.zero_points) {
+            for (entry, q) in table.iter_mut().zip(-128i32..) {
+                *entry = factor.of_half(q.wrapping_sub(zero).wrapping_shl(sum.left_shift)).wrapping_shl(1);
+            }
+        }
+        tables
+    }
+
+    #[inline(always)]
+    fn of(&self, a: i8, b: i8) -> i8 {
+        let [first, second] = &self.contributions;
+        // Flipping the sign bit adds 128; a byte cannot leave a table of 256.
+        let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned() ^ 0x80)];
+        self.sum.finish(entry(first, a).wrapping_add(entry(second, b)))
+    }
+}
+
+// Not inlined: the tables lie on the stack only while they are needed.
+#[inline(never)]
+fn add_by_tables(sum: &Sum, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    let tables = Tables::new(sum);
+    broadcast(shapes, a, b, y, |a, b| tables.of(a, b));
+}
+
+#[inline(never)]
+fn add_in_place_by_tables(sum: &Sum, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
+    let tables = Tables::new(sum);
+    match over {
+        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| tables.of(y, b)),
+        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| tables.of(a, y)),
     }
 }
 

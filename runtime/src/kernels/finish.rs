@@ -1,9 +1,10 @@
 //! From accumulators to bytes, in assembly: what ends the loops of `conv_pairs` and `conv_helium`.
 //!
-//! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes five or six instructions:
+//! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes four to six instructions:
 //! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then
 //! `(h + (2·zero_point + 1)·2^(n−1)) >> n`, which adds half and the zero point at once: |h| ≤ 2^30 and the constant is below
-//! 2^30. Other shifts take the long way. The exporter has proven that `2a` fits 32 bits.
+//! 2^30. Where `h` is 0, one less gives the same: so the sign may be taken of `a`, and one SMMLAR multiplies and adds.
+//! Other shifts take the long way. The exporter has proven that `2a` fits 32 bits.
 
 #[cfg(thumbnet_v7m)]
 pub(super) use super::v7m::high_product;
@@ -17,6 +18,36 @@ macro_rules! high_product {
 }
 #[cfg(not(thumbnet_v7m))]
 pub(super) use high_product;
+
+/// `r3 + round($a · r1 / 2^32)`, half up, one less where `$a` is negative; uses r4.
+#[cfg(thumbnet_dsp)]
+macro_rules! offset_product {
+    ($a:literal) => {
+        concat!("add r4, r3, ", $a, ", asr #31\n", "smmlar ", $a, ", ", $a, ", r1, r4\n")
+    };
+}
+
+/// The same in the accumulator alone, since one of `conv_helium` is r4 itself.
+#[cfg(not(thumbnet_dsp))]
+macro_rules! offset_product {
+    ($a:literal) => {
+        concat!(
+            $crate::kernels::finish::high_product!($a),
+            "add ",
+            $a,
+            ", ",
+            $a,
+            ", ",
+            $a,
+            ", asr #31\n",
+            "add ",
+            $a,
+            ", ",
+            $a,
+            ", r3\n",
+        )
+    };
+}
 
 /// Requantizes accumulators `$a` and `$b` of the channel at `[r7, $at]` and stores them at `[r5]` and `[r6]`; `$clamp` is one
 /// of the macros below, `$slow` and `$done` are labels. Uses r1 to r4; `lr` is `twice_zero`.
@@ -37,9 +68,7 @@ macro_rules! finish {
     (@fast $clamp:ident, $a:literal, $y:literal) => {
         concat!(
             "lsl ", $a, ", ", $a, ", #1\n",
-            $crate::kernels::finish::high_product!($a),
-            "add ", $a, ", ", $a, ", ", $a, ", asr #31\n",
-            "add ", $a, ", ", $a, ", r3\n",
+            $crate::kernels::finish::offset_product!($a),
             "asr ", $a, ", ", $a, ", r2\n",
             $clamp!($a),
             "strb ", $a, ", [", $y, "], #1\n",
@@ -93,4 +122,4 @@ macro_rules! between {
     };
 }
 
-pub(super) use {between, finish, saturate};
+pub(super) use {between, finish, offset_product, saturate};

@@ -35,14 +35,22 @@ mod dot;
 mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
+#[cfg(thumbnet_dsp)]
+mod dsp_pairs;
+#[cfg(thumbnet_dsp)]
+mod dsp_winograd;
 pub mod eltwise;
+mod energies;
 pub mod fft;
 #[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod finish;
+mod framing;
 pub mod fully_connected;
 pub mod lstm;
 pub mod mat_mul;
+pub mod motion;
 pub mod pad;
+pub(crate) mod pairs;
 pub mod pool;
 pub mod quantize;
 pub mod recurrent;
@@ -58,6 +66,7 @@ pub mod transpose_conv;
 mod v7m;
 pub mod view;
 mod window;
+pub mod winograd;
 
 pub use crate::format::Cell;
 pub use stream::Stream;
@@ -98,12 +107,18 @@ pub struct Clamp {
     pub max: i8,
 }
 
-/// Order of the weights in the file. A core family may have its own; the reference reads every one.
+/// Order of the weights in the file. A core family has one that it reads fastest; every core reads all of them, to the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
+    /// Two output channels in one `i16` for cores with the DSP extension, of convolutions only: `256·w_b + w_a`,
+    /// `[out / 2][kh·kw·in]`, taps filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All
+    /// channels are rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23.
+    Pairs,
+    /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
+    Winograd,
 }
 
 /// A window that slides over an image: the geometry that convolution and pooling share.
@@ -143,7 +158,7 @@ pub struct Conv2d<'m> {
     pub rounding: Rounding,
     /// Order of `weights`.
     pub layout: Layout,
-    /// Weights, zero point 0, −127..127.
+    /// Weights, zero point 0, −127..127; in the layout of [`winograd`] the bytes of `i16`.
     pub weights: &'m [i8],
     /// One per output channel.
     pub channels: &'m [Channel],
@@ -388,6 +403,48 @@ pub struct Spectrogram<'m> {
 
 impl Spectrogram<'_> {
     /// Features of a frame.
+    #[must_use]
+    pub const fn features(&self) -> usize {
+        self.channels.len()
+    }
+}
+
+/// Arguments of [`motion::motion`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Motion<'m> {
+    /// Rows of a batch.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub axes: usize,
+    /// Windows of a batch: `rows / hop`.
+    pub frames: usize,
+    /// Rows of a window, at most 1024.
+    pub window: usize,
+    /// Rows from one window to the next.
+    pub hop: usize,
+    /// Which statistics, a bit for each.
+    pub statistics: u32,
+    /// Bits of the transform's length, 4 to 10, where there are bands.
+    pub log2: u32,
+    /// Least logarithm of an energy, Q6.10.
+    pub floor: i32,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Q0.15, one factor per row of a window; with the next three empty where there are no bands.
+    pub factors: &'m [i16],
+    /// `e^(−2πi·k/N)`, Q0.15.
+    pub twiddles: &'m [[i16; 2]],
+    /// First bin and number of bins of every band.
+    pub bands: &'m [[u16; 2]],
+    /// Weights of every band's bins, one band after the other, Q4.12.
+    pub weights: &'m [u16],
+    /// Offset and factor of every feature.
+    pub channels: &'m [Channel],
+}
+
+impl Motion<'_> {
+    /// Features of a window.
     #[must_use]
     pub const fn features(&self) -> usize {
         self.channels.len()

@@ -4,7 +4,8 @@
 //! generated shapes. Slices must have the lengths of their shapes, otherwise these panic: they are for tests.
 
 use super::{
-    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Lstm, Mul, Pool, Recurrent, Scale, Window, eltwise,
+    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Window,
+    eltwise, pairs, winograd,
 };
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
@@ -49,12 +50,27 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
         let mut sum = 0i64;
         for [i, j, k] in positions([height, width, p.input[3]]) {
             let Some([iy, ix]) = tap(&p.window, p.input, [oy, ox], [i, j]) else { continue };
-            let w = p.weights[index([p.output[3], height, width, p.input[3]], [c, i, j, k])];
+            let tap = index([height, width, p.input[3]], [i, j, k]);
+            let taps = height * width * p.input[3];
+            let w: i32 = match p.layout {
+                Layout::Plain => p.weights[c * taps + tap].into(),
+                Layout::Pairs => pairs::weight(p.weights, taps, c, tap).into(),
+                Layout::Winograd => restored(p, c, k)[i][j],
+            };
             let x = i32::from(x[index(p.input, [n, iy, ix, k])]) - p.input_zero_point;
             sum += i64::from(x) * i64::from(w);
         }
         y[index(p.output, at)] = output(sum, &p.channels[c], p.rounding, p.output_zero_point, p.clamp);
     }
+}
+
+/// The 3×3 filter between input `k` and output `c`, from its transform.
+fn restored(p: &Conv2d<'_>, c: usize, k: usize) -> [[i32; 3]; 3] {
+    let position = |i: usize, j: usize| {
+        let at = 2 * winograd::weight_index(p.input[3], c, winograd::place(i, j), k);
+        i16::from_le_bytes([p.weights[at].cast_unsigned(), p.weights[at + 1].cast_unsigned()])
+    };
+    winograd::restore([0, 1, 2, 3].map(|i| [0, 1, 2, 3].map(|j| position(i, j))))
 }
 
 /// See [`super::depthwise`].

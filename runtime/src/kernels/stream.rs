@@ -44,7 +44,6 @@ impl<'a> Stream<'a> {
 
     /// The input from element `from` on, and `len` outputs from `start` on; `None` where they share memory, which the distance
     /// between input and output rules out for the rows of one output row.
-    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
     #[inline(always)]
     pub(super) fn both(&mut self, from: usize, start: usize, len: usize) -> Option<(&[i8], &mut [i8])> {
         let end = start.checked_add(len).filter(|&end| end <= self.outputs)?;

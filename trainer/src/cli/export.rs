@@ -10,7 +10,7 @@ use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
 
-use super::{Trained, compile as rust, default_model, write};
+use super::{Choice, Trained, compile as rust, default_model, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,11 +31,14 @@ pub struct Args {
     /// Also write a Rust module with the same bits to this folder; see `thumbnet compile`.
     #[arg(long, value_name = "DIR")]
     rust: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub fn export(args: &Args) -> Result<()> {
     let Trained { recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
-    let program = quantize(&model, &data.train, recipe.quantize)?;
+    let mut program = quantize(&model, &data.train, recipe.quantize)?;
+    args.choice.apply(&mut program);
     let golden = golden_inputs(&program, &data.test, args.golden)?;
     let compiled = compile(&program, &golden)?;
     accuracy(&model, &compiled, &data.test)?;

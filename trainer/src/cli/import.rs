@@ -11,7 +11,7 @@ use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::verify::{golden_inputs, random_inputs};
 
 use super::export::accuracy;
-use super::{compile as rust, read, write};
+use super::{Choice, compile as rust, read, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,6 +34,8 @@ pub struct Args {
     /// are found on four fifths of it, the accuracy on the rest.
     #[arg(long)]
     calibrate: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
     /// Names of the classes, separated by commas.
     #[arg(long, value_delimiter = ',')]
     labels: Vec<String>,
@@ -51,6 +53,7 @@ pub fn import(args: &Args) -> Result<()> {
     let (mut program, summary) =
         translate(&bytes, options).with_context(|| format!("cannot import {}", args.model.display()))?;
     program.labels.clone_from(&args.labels);
+    args.choice.apply(&mut program);
     let compiled = compile(&program, &random_inputs(&program, args.golden))?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
@@ -82,7 +85,8 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
     }
     let labels = if args.labels.is_empty() { &data.train.classes } else { &args.labels };
     model.meta.classes.clone_from(labels);
-    let program = quantize(&model, &data.train, Quantize::default())?;
+    let mut program = quantize(&model, &data.train, Quantize::default())?;
+    args.choice.apply(&mut program);
     let compiled = compile(&program, &golden_inputs(&program, &data.test, args.golden)?)?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;

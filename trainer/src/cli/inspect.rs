@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use thumbnet::Model;
 use thumbnet::format::{Op, Place, Step, Tensor};
+use thumbnet::kernels::{Layout, winograd};
 use thumbnet_trainer::run::features;
 
 use super::with_model;
@@ -71,6 +72,8 @@ fn steps(model: &Model<'_>) {
 
 fn operator(step: &Step<'_>) -> String {
     match &step.op {
+        Op::Conv2d(p) if p.layout == Layout::Winograd => "conv2d winograd".to_owned(),
+        Op::Conv2d(p) if p.layout == Layout::Pairs => "conv2d in pairs".to_owned(),
         Op::Lookup(p) => format!("lookup {:?}", p.function).to_lowercase(),
         op => op.name().to_owned(),
     }
@@ -91,6 +94,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
     let Some(input) = input(model, step) else { return 0 };
     let taps = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
     match &step.op {
+        Op::Conv2d(p) if p.layout == Layout::Winograd => {
+            let inputs = *input.shape().last().unwrap_or(&1) as usize;
+            winograd::weights_len(inputs, outputs as usize).unwrap_or(0) as u64 + 12 * outputs
+        }
         Op::Conv2d(p) => outputs * (taps(p.size) * u64::from(*input.shape().last().unwrap_or(&1)) + 12),
         Op::DepthwiseConv2d(p) => outputs * (taps(p.size) + 12),
         Op::FullyConnected(_) => {
@@ -108,6 +115,10 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
         Op::Spectrogram(p) => {
             let coefficients = if p.has_coefficients == 1 { 2 * outputs * u64::from(p.bands) } else { 0 };
             u64::from(2 * p.frame + (2 << p.log2) + 4 * p.bands + 2 * p.weight_count) + coefficients + 12 * outputs
+        }
+        Op::Motion(p) => {
+            let window = if p.bands > 0 { 2 * p.window + (2 << p.log2) } else { 0 };
+            u64::from(window + 4 * p.bands + 2 * p.weight_count) + 12 * outputs
         }
         Op::Lookup(_) => 256,
         _ => 0,

@@ -3,12 +3,14 @@
 mod bench;
 mod check;
 mod compile;
+mod doctor;
 mod export;
 mod import;
 mod inspect;
 mod listen;
 mod run;
 mod train;
+mod tune;
 mod verify;
 
 use std::fs;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use thumbnet_trainer::compile::{Family, Optimize, Program, pack, transform};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -33,6 +36,10 @@ struct Cli {
 enum Verb {
     /// Train what a recipe describes.
     Train(train::Args),
+    /// Search a space of recipes for the trials that no other beats.
+    Tune(tune::Args),
+    /// Run one trial of a space: one command line, one result file.
+    Trial(tune::TrialArgs),
     /// Judge a trained model on its test set, in float and, with --model, in integers.
     Eval(train::EvalArgs),
     /// Quantize a trained model and write a model file.
@@ -50,6 +57,8 @@ enum Verb {
     Listen(listen::Args),
     /// Compare float, integers here, and integers on emulated cores, step by step.
     Verify(verify::Args),
+    /// Say what integers cost a trained network, layer by layer, why, and what helps; with --apply, do it.
+    Doctor(doctor::Args),
     /// Say whether a model fits a chip, and how long it takes, before it is flashed.
     Check(check::Args),
     /// Count instructions of a model file on every emulated core.
@@ -60,6 +69,8 @@ enum Verb {
 pub fn main() -> Result<()> {
     match Cli::parse().verb {
         Verb::Train(args) => train::train(&args),
+        Verb::Tune(args) => tune::tune(&args),
+        Verb::Trial(args) => tune::trial(&args),
         Verb::Eval(args) => train::eval(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Import(args) => import::import(&args),
@@ -68,6 +79,7 @@ pub fn main() -> Result<()> {
         Verb::Run(args) => run::run(&args),
         Verb::Listen(args) => listen::listen(&args),
         Verb::Verify(args) => verify::verify(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Bench(args) => bench::bench(&args),
     }
@@ -94,6 +106,30 @@ impl Trained {
         let source = data.map_or_else(|| recipe.data.clone(), |path| recipe.data.clone().at(path));
         let data = source.load(recipe.seed)?;
         Ok(Self { recipe, model, data })
+    }
+}
+
+/// The cores that a file is written for, and which layers are computed faster for more flash.
+#[derive(clap::Args)]
+struct Choice {
+    /// What to optimize for; `speed` transforms 3×3 convolutions for cores with the DSP extension (M4, M7, M33).
+    #[arg(long, value_enum, default_value_t)]
+    optimize: Optimize,
+    /// Transform only those 3×3 convolutions that save the most per byte, for at most so many further bytes of flash.
+    #[arg(long, value_name = "BYTES")]
+    flash_budget: Option<usize>,
+    /// Cores whose order of weights the file has; the others run it too, to the same bits, but slower.
+    #[arg(long, value_enum, default_value_t)]
+    family: Family,
+}
+
+impl Choice {
+    /// Changes the program and prints what that costs.
+    fn apply(&self, program: &mut Program) {
+        for layer in transform(program, self.optimize, self.flash_budget) {
+            println!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
+        }
+        pack(program, self.family);
     }
 }
 

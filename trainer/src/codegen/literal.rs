@@ -8,8 +8,8 @@ use thumbnet::compiled::Call;
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{BinaryFunction, ReduceFunction};
 use thumbnet::kernels::{
-    Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Mul, Pool, Recurrent,
-    Reduce, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
+    Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
+    Recurrent, Reduce, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
 };
 
 /// Statics that are taken from the model file, each once.
@@ -149,6 +149,9 @@ structs! {
     Spectrogram<'_>, Spectrogram {
         samples, frames, hop, log2, floor, zero_point, window, twiddles, bands, weights, coefficients, channels
     };
+    Motion<'_>, Motion {
+        rows, axes, frames, window, hop, statistics, log2, floor, zero_point, factors, twiddles, bands, weights, channels
+    };
     Lstm<'_>, Lstm {
         time, inputs, cells, input_zero_point, hidden_zero_point, hidden_offset, cell_fraction, clip, input_scales,
         recurrent_scales, hidden, input_weights, recurrent_weights, biases
@@ -192,6 +195,8 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         Call::RecurrentFrom(p) => of("RecurrentFrom", &[p.literal(t)]),
         Call::Spectrogram(p) => of("Spectrogram", &[p.literal(t)]),
         Call::SpectrogramFrom(p) => of("SpectrogramFrom", &[p.literal(t)]),
+        Call::Motion(p) => of("Motion", &[p.literal(t)]),
+        Call::MotionFrom(p) => of("MotionFrom", &[p.literal(t)]),
         Call::View(p) => of("View", &[p.literal(t)]),
         Call::Take { len, inner, indices } => {
             format!("Call::Take {{ len: {len}, inner: {inner}, indices: {} }}", t.add(indices))

@@ -1,17 +1,22 @@
 //! From a quantized program to the bytes of a model: memory, file, certificate.
 
 mod certificate;
+mod data;
+mod layout;
 mod plan;
 mod program;
 mod stream;
+mod winograd;
 mod write;
 
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;
+pub use winograd::{Optimize, Transformed, transform};
 pub use write::write;
 
 /// A model file, and the plan that is in it.

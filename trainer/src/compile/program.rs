@@ -107,6 +107,16 @@ impl Program {
         (0..self.steps.len()).map(|step| self.step_macs(step)).sum()
     }
 
+    /// What one inference takes at most; see [`plan::work`].
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        let step_work = |(number, step): (usize, &StepDesc)| {
+            let [input, output] = [step.inputs[0], self.first_result() + number].map(|index| record(self, index, 0));
+            plan::work(&step.op, step.inputs.len(), &input, &output)
+        };
+        self.steps.iter().enumerate().map(step_work).fold(0, u64::saturating_add)
+    }
+
     /// Multiply-accumulates of one step.
     #[must_use]
     pub fn step_macs(&self, number: usize) -> u64 {

@@ -78,6 +78,7 @@ impl Builder<'_> {
         // What a frame has of the input's dimension in time, and that dimension.
         let (unit, len) = match (reader.map(|step| &step.op), &mut input.shape[..]) {
             (Some(Op::Spectrogram(p)), [1, samples]) => (p.hop, samples),
+            (Some(Op::Motion(p)), [1, rows, _]) => (p.hop, rows),
             (_, [1, time, _] | [1, time, _, _]) => (1, time),
             (_, shape) => bail!("the input has shape {shape:?}, expected a sequence: one batch, time, channels"),
         };
@@ -123,7 +124,11 @@ impl Builder<'_> {
             return self.on_whole(op, &inputs, output);
         }
         match op {
-            Op::Spectrogram(p) => self.spectrogram(op, p.frame - p.hop, inputs[0], output, chunk),
+            Op::Spectrogram(p) => self.framed(op, vec![1, p.frame - p.hop], inputs[0], output, chunk),
+            Op::Motion(p) => {
+                let axes = self.shape(inputs[0])[2];
+                self.framed(op, vec![1, p.window - p.hop, axes], inputs[0], output, chunk)
+            }
             Op::Recurrent(p) if p.reverse == 0 => self.recurrent(op, p.cell, inputs[0], output, chunk),
             Op::Conv2d(mut p) => match self.window(inputs[0], [p.size[0], p.dilation[0], p.stride[0]], p.pad, chunk) {
                 Some((before, cut)) => {
@@ -221,12 +226,13 @@ impl Builder<'_> {
         window
     }
 
-    fn spectrogram(&mut self, op: Op, past: u32, input: usize, output: usize, chunk: u32) -> Now {
+    /// A front end, whose frames share samples: it keeps the `past` ones.
+    fn framed(&mut self, op: Op, past: Vec<u32>, input: usize, output: usize, chunk: u32) -> Now {
         let place = self.now[input].place;
         let mut places = vec![place];
-        if past > 0 {
+        if !past.contains(&0) {
             let like = self.desc(place).clone();
-            places.push(self.state(&like, format!("{}/past", like.name), DType::I16, vec![1, past]));
+            places.push(self.state(&like, format!("{}/past", like.name), DType::I16, past));
         }
         let mut tensor = self.old.tensors[output].clone();
         tensor.shape[1] = chunk;

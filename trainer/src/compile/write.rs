@@ -31,6 +31,8 @@ pub fn write(program: &Program, plan: &Plan, golden: &[u32]) -> Result<Vec<u8>> 
         steps: program.steps.len() as u32,
         arena_len: plan.arena_len,
         state_len: plan.state_len,
+        work: [program.work() as u32, (program.work() >> 32) as u32],
+        reserved: [0; 2],
     };
     let head = Head { file_len: u32::try_from(file.len()).context("the model is larger than 4 GiB")?, ..head };
     place(&mut file, &head);

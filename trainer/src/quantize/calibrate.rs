@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
+use super::entropy;
 use super::scale::Quant;
 use crate::data::Dataset;
 use crate::model::Model;
@@ -11,10 +12,13 @@ use crate::nn::{Net, Params, Value, device};
 use crate::recipe::Calibration;
 
 /// Values of every node for some samples, in the order of the samples.
-pub(super) type Activations = BTreeMap<String, Vec<f32>>;
+pub type Activations = BTreeMap<String, Vec<f32>>;
 
 /// Computes every node of the float network for the samples with these numbers.
-pub(super) fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> Result<Activations> {
+///
+/// # Errors
+/// There is no sample, or the model does not take such.
+pub fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> Result<Activations> {
     ensure!(!samples.is_empty(), "calibration needs at least one sample");
     let net = Net::new(&model.graph)?;
     let params = Params::from_weights(&model.graph, &model.weights, &device())?;
@@ -36,6 +40,7 @@ pub(super) fn range(values: &[f32], method: Calibration) -> [f32; 2] {
         Calibration::MinMax => ends,
         Calibration::Percentile => percentile(values, 0.9999),
         Calibration::Mse => least_squares(values, ends),
+        Calibration::Entropy => entropy::range(values, ends),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod guarded;
 mod host;
 mod listen;
 mod qemu;
@@ -11,6 +12,7 @@ use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
 
+pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::Target;
 

@@ -8,6 +8,7 @@ use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use super::session::Epoch;
+use crate::files::replace;
 use crate::model::Model;
 
 /// How far a run has come. Weights and the optimizer's state lie beside it, in files that carry the epoch's number: the
@@ -54,9 +55,7 @@ impl Checkpoint {
         model.save(&Self::weights(folder, epoch))?;
         let state = Self::optimizer(folder, epoch);
         optimizer.save(&state).with_context(|| format!("cannot write {}", state.display()))?;
-        let part = folder.join("checkpoint.part");
-        fs::write(&part, serde_json::to_string_pretty(self)?)?;
-        fs::rename(&part, Self::file(folder)).context("cannot write the checkpoint")?;
+        replace(&Self::file(folder), serde_json::to_string_pretty(self)?.as_bytes())?;
         for old in (1..epoch).filter(|&old| old != self.best) {
             let _ = fs::remove_file(Self::weights(folder, old));
         }

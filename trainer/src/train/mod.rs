@@ -8,7 +8,9 @@ mod evaluate;
 mod progress;
 mod session;
 
+pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
+pub(crate) use session::scores;
 pub use session::{Epoch, Options, Report, train};
 
 /// Where a run's files are.

@@ -17,6 +17,7 @@ use super::checkpoint::Checkpoint;
 use super::evaluate::{Evaluation, argmax, evaluate};
 use super::progress::Progress;
 use crate::data::{Dataset, Loaded, Preprocess};
+use crate::files::replace;
 use crate::graph::{Graph, Op};
 use crate::model::{Meta, Model};
 use crate::nn::{Net, Params, Value, initialize, training_device};
@@ -93,10 +94,8 @@ pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model
     let test = evaluate(&model, &data.test)?;
     let report = Report { epochs, test, parameters, seconds: started.elapsed().as_secs_f64() };
     model.save(&run.model())?;
-    fs::write(run.recipe(), toml::to_string(&recipe)?)
-        .with_context(|| format!("cannot write {}", run.recipe().display()))?;
-    fs::write(run.metrics(), serde_json::to_string_pretty(&report)?)
-        .with_context(|| format!("cannot write {}", run.metrics().display()))?;
+    replace(&run.recipe(), toml::to_string(&recipe)?.as_bytes())?;
+    replace(&run.metrics(), serde_json::to_string_pretty(&report)?.as_bytes())?;
     Ok((model, report))
 }
 
@@ -308,7 +307,8 @@ pub(super) fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[us
     order.chunks(size)
 }
 
-fn scores(graph: &Graph) -> String {
+/// The node whose value the loss takes: before a last softmax.
+pub(crate) fn scores(graph: &Graph) -> String {
     let output = &graph.outputs[0];
     match graph.node(output) {
         Some(node) if node.op == Op::Softmax => node.inputs[0].clone(),

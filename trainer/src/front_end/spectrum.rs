@@ -1,10 +1,13 @@
-//! Front ends: what turns samples into features, with the very integers that the chip computes.
+//! Features of sound: energies in bands of the short-time spectrum.
 
 use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::kernels::{Channel, Spectrogram, spectrogram};
+
+use super::tables::{Scale, filters, hann, q15, twiddles};
+use super::{DECIBELS, quantize};
 
 const fn bands() -> usize {
     32
@@ -36,7 +39,7 @@ pub enum Features {
 /// 1 between neighbouring points of equal distance; the window is a periodic Hann window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FrontEnd {
+pub struct Spectrum {
     /// What the features are.
     pub features: Features,
     /// Samples per second.
@@ -62,9 +65,6 @@ pub struct FrontEnd {
     pub coefficients: Option<usize>,
 }
 
-/// Decibels per unit of `log2` of an energy.
-pub const DECIBELS: f64 = 3.010_299_956_639_812;
-
 /// The numbers of a front end as the runtime takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
@@ -84,7 +84,7 @@ pub struct Tables {
     pub coefficients: Vec<i16>,
 }
 
-impl FrontEnd {
+impl Spectrum {
     /// Features of one frame.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -139,46 +139,18 @@ impl FrontEnd {
             self.width(),
             self.bands
         );
-        let (bands, weights) = self.filters(len, high)?;
-        let turn = |k: usize, len: usize| 2.0 * PI * k as f64 / len as f64;
+        let scale = if self.features == Features::LogBands { Scale::Linear } else { Scale::Mel };
+        let (bands, weights) = filters(scale, self.bands, [self.low_hz, high], f64::from(self.rate), len)?;
         let full_scale = 54.0 + 2.0 * (self.frame as f64 / len as f64).log2();
         Ok(Tables {
             log2: len.trailing_zeros(),
             floor: ((full_scale + self.floor_db / DECIBELS) * 1024.0).round().max(0.0) as i32,
-            window: (0..self.frame).map(|n| q15(0.5 - 0.5 * turn(n, self.frame).cos())).collect(),
-            twiddles: (0..len / 2).map(|k| [q15(turn(k, len).cos()), q15(-turn(k, len).sin())]).collect(),
+            window: hann(self.frame),
+            twiddles: twiddles(len),
             bands,
             weights,
             coefficients: if self.features == Features::Mfcc { self.cosines() } else { vec![] },
         })
-    }
-
-    /// Triangular filters over the bins of a spectrum.
-    fn filters(&self, len: usize, high: f64) -> Result<(Vec<[u16; 2]>, Vec<u16>)> {
-        let is_linear = self.features == Features::LogBands;
-        let to_scale = |hz: f64| if is_linear { hz } else { 2595.0 * (1.0 + hz / 700.0).log10() };
-        let to_hz = |x: f64| if is_linear { x } else { 700.0 * (10f64.powf(x / 2595.0) - 1.0) };
-        let (low, width) = (to_scale(self.low_hz), to_scale(high) - to_scale(self.low_hz));
-        let point = |index: usize| to_hz(low + width * index as f64 / (self.bands + 1) as f64);
-        let (mut bands, mut all) = (Vec::new(), Vec::new());
-        for band in 0..self.bands {
-            let [left, middle, right] = [0, 1, 2].map(|offset| point(band + offset));
-            let weight = |bin: usize| {
-                let hz = bin as f64 * f64::from(self.rate) / len as f64;
-                let height = ((hz - left) / (middle - left)).min((right - hz) / (right - middle));
-                (height.max(0.0) * 4096.0).round() as u16
-            };
-            let bins: Vec<usize> = (0..len / 2).filter(|&bin| weight(bin) > 0).collect();
-            let (Some(&first), Some(&last)) = (bins.first(), bins.last()) else {
-                anyhow::bail!(
-                    "front_end: band {band}, {left:.0} to {right:.0} Hz, holds no bin of a spectrum of {len} samples: take \
-                     fewer bands, or a longer fft"
-                )
-            };
-            bands.push([first as u16, (last - first + 1) as u16]);
-            all.extend((first..=last).map(weight));
-        }
-        Ok((bands, all))
     }
 
     /// `d[c][b] = sqrt((c = 0 ? 1 : 2) / B) · cos(π · c · (b + 1/2) / B)`.
@@ -224,14 +196,4 @@ impl Tables {
             channels,
         }
     }
-}
-
-/// A sample in 16 bits.
-#[must_use]
-pub fn quantize(sample: f32) -> i16 {
-    sample.round() as i16
-}
-
-fn q15(x: f64) -> i16 {
-    (x * 32768.0).round() as i16
 }

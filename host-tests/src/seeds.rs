@@ -1,0 +1,108 @@
+//! Small valid model files that between them have every operator: what mutation starts from.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use thumbnet::Model;
+use thumbnet_trainer::compile::{Program, aligned, compile, stream};
+use thumbnet_trainer::import::{Options, import};
+use thumbnet_trainer::verify::random_inputs;
+
+use crate::oracle::cases;
+use crate::sequences::{front_end, motion, program};
+
+/// Networks of the trainer, whole and cut in time, and the smallest case of every imported operator; each with its name.
+///
+/// # Panics
+/// The exporter refuses one of them.
+#[must_use]
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = trained();
+    let mut paths: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    paths.sort();
+    seeds.extend(paths.iter().map(|path| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let imported = |case: &crate::oracle::Case| {
+            let options = Options { keep_lstm_states: name == "carried_lstm", ..Options::default() };
+            file(&import(&case.model, options).unwrap().0)
+        };
+        let smallest = cases(path).iter().map(imported).min_by_key(Vec::len).unwrap();
+        (name, smallest)
+    }));
+    seeds
+}
+
+/// Networks of the trainer that have every operator of its recipes.
+///
+/// # Panics
+/// The exporter refuses one of them.
+#[must_use]
+pub fn trained() -> Vec<(String, Vec<u8>)> {
+    let sequence = |text: &str| program(text, &[24, 6], None);
+    let image = |text: &str| program(text, &[8, 8, 3], None);
+    let programs = [
+        (
+            "conv1d_gru",
+            sequence(
+                "conv1d filters = 4; kernel = 3; padding = \"causal\"; activation = \"relu\"\ngru units = 5\ndense units = 3\nsoftmax",
+            ),
+        ),
+        (
+            "bidirectional",
+            sequence(
+                "lstm units = 5; bidirectional = true; return_sequences = true\nglobal_max_pool1d\ndense units = 3",
+            ),
+        ),
+        ("rnn_gru", sequence("simple_rnn units = 4; return_sequences = true\ngru units = 4; reset_after = false")),
+        (
+            "sound_lstm",
+            program(
+                "conv1d filters = 4; kernel = 3; padding = \"causal\"\nlstm units = 4",
+                &[24 * 40],
+                Some(front_end()),
+            ),
+        ),
+        (
+            "image",
+            image(
+                "conv2d name = \"a\"; filters = 4; kernel = 3; padding = \"same\"; activation = \"relu\"
+             depthwise_conv2d name = \"b\"; kernel = 3; padding = \"same\"
+             add inputs = [\"a\", \"b\"]
+             max_pool2d
+             hard_swish
+             zero_pad2d pad = [1, 0, 0, 1]
+             concat inputs = [\"a\", \"b\"]
+             average_pool2d
+             flatten
+             dense units = 3",
+            ),
+        ),
+        ("motion", program("dense units = 4", &[24 * 8, 3], Some(motion()))),
+    ];
+    let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), file(&stream(program, 2).unwrap().0));
+    let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), file(program));
+    programs.iter().map(whole).chain([&programs[0], &programs[3], &programs[5]].map(streamed)).collect()
+}
+
+fn file(program: &Program) -> Vec<u8> {
+    compile(program, &random_inputs(program, 1)).unwrap().bytes
+}
+
+/// Names of the operators in model files.
+///
+/// # Panics
+/// One of them does not check.
+#[must_use]
+pub fn operators<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<&'static str> {
+    let names = |bytes: &[u8]| -> Vec<&'static str> {
+        let copy = aligned(bytes);
+        let model = Model::new(bytemuck::cast_slice(&copy)).unwrap();
+        model.steps().map(|step| step.op.name()).collect()
+    };
+    files.into_iter().flat_map(names).collect()
+}

@@ -1,0 +1,71 @@
+//! Orders the weights of convolutions as a family of cores reads them fastest. The bits are the same in every order.
+
+use clap::ValueEnum;
+use thumbnet::fixed::Rounding;
+use thumbnet::format::{ConvParams, Op};
+use thumbnet::kernels::{Channel, Layout};
+
+use super::data::relayout;
+use super::program::Program;
+
+/// The cores that a file is written for; it runs on all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Family {
+    /// Cortex-M4, M7, M33: the DSP extension, no Helium.
+    #[default]
+    Dsp,
+    /// Cortex-M0, M3, M55, M85, and this machine.
+    Plain,
+}
+
+/// Sums of products of a channel stay below this where its weights are stored in pairs.
+const MOST: i64 = 1 << 23;
+
+/// Packs the weights of the convolutions that gain by it.
+pub fn pack(program: &mut Program, family: Family) {
+    if family == Family::Plain {
+        return;
+    }
+    for number in 0..program.steps.len() {
+        let Op::Conv2d(params) = program.steps[number].op else { continue };
+        let last = |tensor: usize| program.tensors[tensor].shape.last().map_or(1, |&dim| dim as usize);
+        let (input, outputs) = (program.steps[number].inputs[0], last(program.first_result() + number));
+        let taps = params.size.iter().product::<u32>() as usize * last(input);
+        let zero_point = program.tensors[input].zero_point;
+        if params.layout == Layout::Plain && gains(program, &params, [taps, outputs], zero_point) {
+            let start = params.weights as usize;
+            let bytes = in_pairs(bytemuck::cast_slice(&program.data[start..start + taps * outputs]), taps);
+            relayout(program, number, Layout::Pairs, taps * outputs, &bytes);
+        }
+    }
+}
+
+/// Whether a convolution may be stored in pairs, as [`Layout::Pairs`] says, and is the faster for it.
+fn gains(program: &Program, params: &ConvParams, [taps, outputs]: [usize; 2], zero_point: i32) -> bool {
+    let weights: &[i8] = bytemuck::cast_slice(&program.data[params.weights as usize..][..taps * outputs]);
+    let most = i64::from((127 - zero_point).max(zero_point + 128));
+    let sum = |row: &[i8]| row.iter().map(|&w| i64::from(w).abs()).sum::<i64>();
+    let channels = params.channels as usize;
+    let shift = |record: &[u8]| i32::from_le_bytes([record[8], record[9], record[10], record[11]]);
+    let mut records = program.data[channels..].chunks_exact(size_of::<Channel>()).take(outputs);
+    params.rounding == Rounding::Double
+        && outputs >= 2
+        && records.all(|record| (-22..=-1).contains(&shift(record)))
+        && weights.chunks_exact(taps).all(|row| sum(row) * most < MOST)
+}
+
+/// `[out][tap]` to pairs of channels, as [`Layout::Pairs`] describes them.
+fn in_pairs(weights: &[i8], taps: usize) -> Vec<u8> {
+    let rows: Vec<&[i8]> = weights.chunks_exact(taps).collect();
+    let weight = |row: Option<&&[i8]>, tap: usize| row.and_then(|row| row.get(tap)).map_or(0, |&w| i16::from(w));
+    let mut bytes = Vec::with_capacity(weights.len());
+    for pair in rows.chunks(2) {
+        for four in (0..taps).step_by(4) {
+            for tap in [0, 2, 1, 3].map(|place| four + place) {
+                let halfword = 256 * weight(pair.get(1), tap) + weight(pair.first(), tap);
+                bytes.extend(halfword.to_le_bytes());
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,77 @@
+//! Remedies in the order of their cost; what does not help is taken back.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::compile::compile;
+use crate::data::Dataset;
+use crate::model::Model;
+use crate::quantize::{float_values, quantize_with_reference};
+use crate::recipe::{Calibration, Quantize};
+use crate::verify::{decibels, integer_values};
+
+/// One remedy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    /// What was changed.
+    pub remedy: String,
+    /// Signal to noise of the network's scores afterwards.
+    pub decibels: f64,
+    /// Whether it helped and was kept.
+    pub kept: bool,
+}
+
+/// What a remedy must gain to be kept, in decibels.
+const GAIN: f64 = 0.2;
+
+/// A change of the options.
+type Change = fn(Quantize) -> Quantize;
+
+/// In the order of their cost.
+const REMEDIES: [(&str, Change); 6] = [
+    ("calibration = \"mse\"", |options| Quantize { calibration: Calibration::Mse, ..options }),
+    ("calibration = \"percentile\"", |options| Quantize { calibration: Calibration::Percentile, ..options }),
+    ("calibration = \"min_max\"", |options| Quantize { calibration: Calibration::MinMax, ..options }),
+    ("calibration = \"entropy\"", |options| Quantize { calibration: Calibration::Entropy, ..options }),
+    ("equalize = true", |options| Quantize { equalize: true, ..options }),
+    ("bias_correction = true", |options| Quantize { bias_correction: true, ..options }),
+];
+
+/// Tries every remedy on the best options so far, judged on the first `samples` of `data`, which should not be the test set.
+///
+/// # Errors
+/// The data does not fit the model.
+pub fn cure(model: &Model, data: &Dataset, options: Quantize, samples: usize) -> Result<(Quantize, Vec<Trial>)> {
+    let samples: Vec<usize> = (0..samples.clamp(1, data.len())).collect();
+    let measure = |options: Quantize| -> Result<f64> { score(model, data, options, &samples) };
+    let (mut best, mut most) = (options, measure(options)?);
+    let mut trials = vec![Trial { remedy: "as it is".into(), decibels: most, kept: true }];
+    for (name, change) in REMEDIES {
+        let changed = change(best);
+        if changed == best {
+            continue;
+        }
+        let decibels = measure(changed)?;
+        let kept = decibels >= most + GAIN;
+        if kept {
+            (best, most) = (changed, decibels);
+        }
+        trials.push(Trial { remedy: name.into(), decibels, kept });
+    }
+    Ok((best, trials))
+}
+
+/// Signal to noise of what the last softmax reads, or of the output.
+fn score(model: &Model, data: &Dataset, options: Quantize, samples: &[usize]) -> Result<f64> {
+    let quantized = quantize_with_reference(model, data, options)?;
+    let scores = crate::train::scores(&quantized.reference.graph);
+    let values = float_values(&quantized.reference, data, samples)?;
+    let bytes = compile(&quantized.program, &[])?.bytes;
+    let computed = integer_values(&bytes, data, samples)?;
+    let found = computed.iter().find(|computed| computed.name == scores).or(computed.last());
+    Ok(found.map_or(f64::NEG_INFINITY, |found| {
+        values
+            .get(&found.name)
+            .map_or(f64::NEG_INFINITY, |real| decibels(real.iter().map(|&x| f64::from(x)).zip(found.real())))
+    }))
+}
