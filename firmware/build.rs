@@ -1,6 +1,6 @@
 //! Picks the board's memory map. The board is a `--cfg` in its file under `boards/`, so that cargo knows the difference.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
@@ -19,9 +19,24 @@ fn main() {
     if env::var_os("CARGO_FEATURE_NRF52840").is_some() {
         println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     }
+    compiled(&out);
     let default = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("models/digits.tnet");
     let model = env::var_os("THUMBNET_MODEL").map_or(default, PathBuf::from);
     assert!(model.is_file(), "there is no model {}: set THUMBNET_MODEL to the absolute path of one", model.display());
     println!("cargo:rerun-if-changed={}", model.display());
     println!("cargo:rustc-env=THUMBNET_MODEL={}", model.display());
+}
+
+/// Hands a generated module to the binaries that run one: `THUMBNET_COMPILED`, or that of the demo.
+fn compiled(out: &Path) {
+    println!("cargo:rerun-if-env-changed=THUMBNET_COMPILED");
+    let default = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("models/digits.rs");
+    let module = env::var_os("THUMBNET_COMPILED").map_or(default, PathBuf::from);
+    assert!(
+        module.is_file(),
+        "there is no module {}: set THUMBNET_COMPILED to the absolute path of one",
+        module.display()
+    );
+    let text = format!("#[path = {:?}]\nmod network;\n", module.display().to_string());
+    fs::write(out.join("compiled.rs"), text).expect("cargo's folder is writable");
 }

@@ -36,28 +36,32 @@ impl<const N: usize> DerefMut for Arena<N> {
 
 /// A range of bytes in the arena or the data section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
+    /// Where it starts.
     pub start: usize,
+    /// Number of bytes.
     pub len: usize,
 }
 
 impl Span {
+    /// `len` bytes from `start` on.
+    #[must_use]
     pub const fn new(start: u32, len: u32) -> Self {
         Self { start: start as usize, len: len as usize }
     }
 
-    pub fn end(self) -> Option<usize> {
+    pub(crate) fn end(self) -> Option<usize> {
         self.start.checked_add(self.len)
     }
 
     /// Whether both hold a common byte. A range past the end of memory overlaps everything.
-    pub fn overlaps(self, other: Self) -> bool {
+    pub(crate) fn overlaps(self, other: Self) -> bool {
         let (Some(end), Some(other_end)) = (self.end(), other.end()) else { return true };
         self.len != 0 && other.len != 0 && self.start < other_end && other.start < end
     }
 
     /// Both where they have a byte in common and this one starts first, otherwise this one.
-    pub fn joined(self, other: Self) -> Self {
+    pub(crate) fn joined(self, other: Self) -> Self {
         match (self.end(), other.end()) {
             (Some(end), Some(other_end)) if self.overlaps(other) && self.start <= other.start => {
                 Self { start: self.start, len: end.max(other_end).saturating_sub(self.start) }
@@ -66,7 +70,7 @@ impl Span {
         }
     }
 
-    pub fn of(self, bytes: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn of(self, bytes: &[u8]) -> Option<&[u8]> {
         bytes.get(self.start..self.end()?)
     }
 }

@@ -14,8 +14,10 @@ use crate::kernels::{
     recurrent, spectrogram, winograd,
 };
 
-/// A step bound to its weights and shapes.
-pub(crate) enum Call<'m> {
+/// A step bound to its weights and shapes: a kernel and its arguments.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each variant is a kernel with its own documented arguments")]
+pub enum Call<'m> {
     Quantize { scale: f32, zero_point: i32 },
     Dequantize { scale: f32, zero_point: i32 },
     Conv2d(Conv2d<'m>),
@@ -25,7 +27,7 @@ pub(crate) enum Call<'m> {
     AveragePool(Pool),
     Add(Add, Broadcast),
     Mul(Mul, Broadcast),
-    Concat { axis: usize },
+    Concat { outer: usize },
     Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
     Reshape,
     Softmax(Softmax),
@@ -52,6 +54,9 @@ pub(crate) enum Call<'m> {
 
 impl<'m> Call<'m> {
     /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input.
+    ///
+    /// # Errors
+    /// The step does not fit its tensors or its data, or this build lacks its operator.
     #[inline(never)]
     pub fn new(data: &'m [u8], step: &Step<'m>, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Self, StepProblem> {
         if !step.op.is_built() {
@@ -95,7 +100,7 @@ impl<'m> Call<'m> {
                 },
                 broadcast(a, b, y),
             ),
-            Op::Concat(p) => Self::Concat { axis: p.axis as usize },
+            Op::Concat(p) => Self::Concat { outer: sizes(&y.dims).iter().take(p.axis as usize).product() },
             Op::Pad(p) => Self::Pad {
                 input: sizes(&a.dims),
                 before: sizes(&p.before),
@@ -167,13 +172,13 @@ impl<'m> Call<'m> {
 
     /// Whether the kernel writes only behind what it has read; see [`crate::plan::lead`].
     #[inline(always)]
-    pub const fn streams(&self) -> bool {
+    pub(crate) const fn streams(&self) -> bool {
         matches!(self, Self::Conv2d(_) | Self::Depthwise(_) | Self::MaxPool(_) | Self::AveragePool(_))
     }
 
     /// Whether the kernel changes states.
     #[inline(always)]
-    pub const fn has_states(&self) -> bool {
+    pub(crate) const fn has_states(&self) -> bool {
         matches!(
             self,
             Self::LstmFrom(_) | Self::RecurrentFrom(_) | Self::SpectrogramFrom(_) | Self::MotionFrom(_) | Self::Svdf(_)
@@ -182,6 +187,7 @@ impl<'m> Call<'m> {
 
     /// Bytes of scratch that the kernel needs, on every core the same.
     #[inline(always)]
+    #[must_use]
     pub fn scratch_len(&self) -> usize {
         match self {
             Self::Conv2d(p) => conv2d::scratch_len(p),

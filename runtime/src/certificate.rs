@@ -75,11 +75,9 @@ pub fn self_test(session: &mut Session<'_>) -> Result<(), Mismatch> {
     for (number, case) in model.golden_cases().enumerate() {
         session.reset();
         load(session, case.inputs);
-        let mut compare = Compare { expected: case.digests, case: number, first: None };
+        let mut compare = Compare::new(number, case.digests);
         session.run_observed(&mut compare);
-        if let Some(mismatch) = compare.first {
-            return Err(mismatch);
-        }
+        compare.result()?;
     }
     session.reset();
     Ok(())
@@ -95,10 +93,20 @@ fn load(session: &mut Session<'_>, mut words: &[u32]) {
     }
 }
 
-struct Compare<'a> {
+pub(crate) struct Compare<'a> {
     expected: &'a [u32],
     case: usize,
     first: Option<Mismatch>,
+}
+
+impl<'a> Compare<'a> {
+    pub(crate) const fn new(case: usize, expected: &'a [u32]) -> Self {
+        Self { expected, case, first: None }
+    }
+
+    pub(crate) fn result(self) -> Result<(), Mismatch> {
+        self.first.map_or(Ok(()), Err)
+    }
 }
 
 impl Observer for Compare<'_> {

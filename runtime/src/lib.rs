@@ -18,6 +18,7 @@
 //! * [`Model::new`] checks all of it. It is total: any bytes in, a model or a typed [`FormatError`] out.
 //! * [`kernels`] are the operators, each a plain function over slices beside a dull reference with the same bits.
 //! * [`Session`] owns the arena and walks the steps. After the check it cannot fail, panic or allocate.
+//! * [`compiled`] runs the same steps as constants: models as Rust modules that the exporter writes.
 //! * [`certificate`] is the proof that a model carries along: golden inputs, and a digest of every step's output.
 //!
 //! # Features
@@ -41,8 +42,10 @@ mod arena;
 mod bind;
 pub mod certificate;
 mod check;
+pub mod compiled;
 mod digest;
 mod error;
+mod execute;
 pub mod fixed;
 pub mod fixed16;
 pub mod format;

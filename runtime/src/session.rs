@@ -1,17 +1,11 @@
 //! Running a model.
 
-use crate::arena::{Carved, Rest, Span};
-use crate::bind::{Call, sizes};
+use crate::arena::Span;
+use crate::bind::Call;
 use crate::error::{InputError, SessionError};
-use crate::format::{DType, Place, ReduceFunction, Step, Tensor};
-use crate::kernels::Stream;
-use crate::kernels::eltwise::Operand;
-use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion, pad, pool,
-    quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
-};
+use crate::execute::{Places, Source, Sources, execute};
+use crate::format::{DType, Place, Step, Tensor};
 use crate::model::Model;
-use crate::ops;
 
 /// Is told before and after each step: for digests, timing and watching.
 pub trait Observer {
@@ -189,18 +183,40 @@ impl<'s> Session<'s> {
             None => a,
         };
         let call = Call::new(model.data(), step, &a, &b, output).ok()?;
+        let first = source(model, &a)?;
+        let second = if step.inputs.len() > 1 { source(model, &b)? } else { first };
+        let operands = Operands { model, inputs: step.inputs, first, second };
         let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
-        let is_over = call.streams() && a.place == Place::Arena && span(output).overlaps(span(&a));
-        let written = if is_over { span(output).joined(span(&a)) } else { span(output) };
-        let held = if call.has_states() { model.state_len() } else { 0 };
-        let Carved { state, output: y, scratch, rest } = Carved::new(self.arena, held, written, scratch)?;
-        let memory = Memory { data: model.data(), rest, output: span(output) };
-        match &call {
-            Call::Concat { axis } => concatenate(model, step, *axis, output, &memory, y),
-            call if held > 0 => stateful(call, model, step, memory.read(&a)?, state, y, scratch),
-            call if call.streams() => stream(call, memory.stream(&a, is_over, y)?, scratch),
-            call => run(call, &memory, [&a, &b], y, scratch),
+        let places = Places { state_len: model.state_len(), output: span(output), scratch };
+        execute(&call, &operands, &places, self.arena)
+    }
+}
+
+/// The operands of a step of the file.
+struct Operands<'s> {
+    model: &'s Model<'s>,
+    inputs: &'s [u32],
+    first: Source<'s>,
+    second: Source<'s>,
+}
+
+impl<'s> Sources<'s> for Operands<'s> {
+    #[inline(always)]
+    fn get(&self, index: usize) -> Option<Source<'s>> {
+        match index {
+            0 => Some(self.first),
+            1 if self.inputs.len() > 1 => Some(self.second),
+            _ => source(self.model, &self.model.tensors().get(*self.inputs.get(index)?)?),
         }
+    }
+}
+
+/// Where a tensor lies.
+#[inline(always)]
+fn source<'s>(model: &'s Model<'s>, tensor: &Tensor) -> Option<Source<'s>> {
+    match tensor.place {
+        Place::Arena => Some(Source::Arena(span(tensor))),
+        Place::Data => span(tensor).of(model.data()).map(Source::Data),
     }
 }
 
@@ -210,181 +226,4 @@ fn span(tensor: &Tensor) -> Span {
 
 fn is_i8(tensor: Tensor) -> Result<(), InputError> {
     if tensor.dtype == DType::I8 { Ok(()) } else { Err(InputError::Type) }
-}
-
-/// What a step reads from.
-struct Memory<'a> {
-    data: &'a [u8],
-    rest: Rest<'a>,
-    output: Span,
-}
-
-impl<'a> Memory<'a> {
-    /// The elements of an input that the output does not lie over.
-    #[inline(always)]
-    fn read<T: bytemuck::Pod>(&self, tensor: &Tensor) -> Option<&'a [T]> {
-        let bytes = match tensor.place {
-            Place::Arena => self.rest.get(span(tensor)),
-            Place::Data => span(tensor).of(self.data),
-        };
-        bytemuck::try_cast_slice(bytes?).ok()
-    }
-
-    /// The input and the output; where they lie over one another, `y` holds both.
-    #[inline(always)]
-    fn stream<'b>(&self, input: &Tensor, is_over: bool, y: &'b mut [u8]) -> Option<Stream<'b>>
-    where
-        'a: 'b,
-    {
-        if !is_over {
-            return Some(Stream::apart(self.read(input)?, i8s(y)));
-        }
-        let ahead = span(input).start.checked_sub(self.output.start)?;
-        Some(Stream::over(i8s(y), ahead, self.output.len))
-    }
-
-    /// Whether the output lies over this input.
-    #[inline(always)]
-    fn is_output(&self, tensor: &Tensor) -> bool {
-        tensor.place == Place::Arena && span(tensor) == self.output
-    }
-}
-
-/// Hands a bound step to its kernel, which may write over what it has read.
-#[inline(always)]
-fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
-    match call {
-        Call::Conv2d(p) if ops::CONV => conv2d::conv2d(p, io, i8s(scratch)),
-        Call::Depthwise(p) if ops::CONV => depthwise::depthwise(p, io, i8s(scratch)),
-        Call::MaxPool(p) if ops::POOL => pool::max_pool2d(p, io),
-        Call::AveragePool(p) if ops::POOL => pool::average_pool2d(p, io),
-        _ => return None,
-    }
-    Some(())
-}
-
-/// Hands a bound step to its kernel, which changes the states that are its further inputs.
-fn stateful(
-    call: &Call<'_>,
-    model: &Model<'_>,
-    step: &Step<'_>,
-    x: &[i8],
-    state: &mut [u8],
-    y: &mut [u8],
-    scratch: &mut [u8],
-) -> Option<()> {
-    let range = |input: usize| {
-        let span = span(&model.tensors().get(*step.inputs.get(input)?)?);
-        Some(span.start..span.end()?)
-    };
-    match call {
-        Call::Svdf(p) if ops::TFLITE_RECURRENT => {
-            let state = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
-            svdf::svdf(p, x, state, i8s(y));
-        }
-        Call::LstmFrom(p) if ops::TFLITE_RECURRENT => {
-            let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
-            lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
-        }
-        Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
-            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
-            spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
-        }
-        Call::MotionFrom(p) if ops::MOTION => {
-            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
-            motion::motion_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
-        }
-        Call::RecurrentFrom(p) if ops::RECURRENT => {
-            // A simple layer has no memory.
-            let memory = if step.inputs.len() == 2 { 0..0 } else { range(2)? };
-            let [hidden, memory] = state.get_disjoint_mut([range(1)?, memory]).ok()?;
-            let memory = bytemuck::try_cast_slice_mut(memory).ok()?;
-            recurrent::recurrent_from(p, x, i8s(hidden), memory, i8s(y), i8s(scratch));
-        }
-        _ => return None,
-    }
-    Some(())
-}
-
-/// Hands a bound step to its kernel.
-#[inline(always)]
-fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [&Tensor; 2], y: &mut [u8], scratch: &mut [u8]) -> Option<()> {
-    let in_place = memory.is_output(a);
-    match call {
-        Call::Quantize { scale, zero_point } => quantize::quantize(*scale, *zero_point, memory.read(a)?, i8s(y)),
-        Call::Dequantize { scale, zero_point } => {
-            quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
-        }
-        Call::FullyConnected(p) if ops::DENSE => {
-            fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch))
-        }
-        Call::Binary(p, shapes) if ops::ELEMENTWISE => {
-            eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
-        }
-        Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
-        Call::Take { len, inner, indices } if ops::SHAPE => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Sum, p) if ops::SHAPE => reduce::sum(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Max, p) if ops::SHAPE => reduce::max(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Min, p) if ops::SHAPE => reduce::min(p, memory.read(a)?, i8s(y)),
-        Call::Resize(p) if ops::SHAPE => resize::bilinear(p, memory.read(a)?, i8s(y)),
-        Call::MatMul(p) if ops::DENSE => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::TransposeConv(p) if ops::CONV => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
-        Call::Gather { len, inner, .. } if ops::SHAPE => {
-            view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
-        }
-        Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {
-            eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
-        }
-        Call::Add(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
-            eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
-        }
-        Call::Add(p, shapes) if ops::ELEMENTWISE => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Mul(p, shapes) if ops::ELEMENTWISE && in_place => {
-            eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
-        }
-        Call::Mul(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
-            eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
-        }
-        Call::Mul(p, shapes) if ops::ELEMENTWISE => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Pad { input, before, output, value } if ops::SHAPE => {
-            pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
-        }
-        Call::Reshape if in_place => {}
-        Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
-        Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
-        Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
-        Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
-        Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
-        Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
-        // What other functions take, and what this build lacks.
-        _ => return None,
-    }
-    Some(())
-}
-
-fn i8s(bytes: &mut [u8]) -> &mut [i8] {
-    bytemuck::cast_slice_mut(bytes)
-}
-
-/// Copies each input to its place along `axis`.
-fn concatenate(
-    model: &Model<'_>,
-    step: &Step<'_>,
-    axis: usize,
-    output: &Tensor,
-    memory: &Memory<'_>,
-    y: &mut [u8],
-) -> Option<()> {
-    let inner = |tensor: &Tensor| sizes(&tensor.dims).iter().skip(axis).product::<usize>();
-    let mut offset = 0;
-    for &input in step.inputs {
-        let part = model.tensors().get(input)?;
-        concat::concat_part(inner(output), offset, inner(&part), memory.read(&part)?, i8s(y));
-        offset += inner(&part);
-    }
-    Some(())
 }

@@ -4,6 +4,7 @@
 //! [`quantize`] makes it integer, [`compile`] gives it memory and writes the file, [`run`] runs it here or in QEMU. [`tune`]
 //! does all of this for many values of a recipe's fields.
 
+pub mod codegen;
 pub mod compile;
 pub mod data;
 mod files;

@@ -62,7 +62,9 @@ pub fn test(full: bool) -> Result<()> {
         finish(doc)
     });
     for board in ["m0", "m3", "m4", "m33", "m55"] {
-        check(&format!("proof that nothing panics, {board}"), &|| firmware(board, &["build", "--bin", "no_panic"]));
+        check(&format!("proof that nothing panics, {board}"), &|| {
+            firmware(board, &["build", "--bin", "no_panic", "--bin", "no_panic_compiled"])
+        });
     }
     for board in ["m0", "m4", "m33"] {
         check(&format!("proof that a planted panic is found, {board}"), &|| planted_panic(board));

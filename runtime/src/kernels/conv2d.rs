@@ -33,14 +33,20 @@ fn stride(p: &Conv2d<'_>) -> usize {
     column_len(p).saturating_add(1) & !1
 }
 
-/// Convolves. Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is
-/// zero and the inner loop is the same for every geometry. `scratch` starts at a multiple of 4 bytes.
-pub fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
+/// Convolves, by the kernel of the weights' layout. `scratch` starts at a multiple of 4 bytes. Always inlined: where the layout
+/// is a constant, the other kernels are not linked.
+#[inline(always)]
+pub fn conv2d(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
     match p.layout {
-        Layout::Plain => {}
-        Layout::Pairs => return pairs::conv2d(p, io, scratch),
-        Layout::Winograd => return winograd::conv2d(p, io, scratch),
+        Layout::Plain => plain(p, io, scratch),
+        Layout::Pairs => pairs::conv2d(p, io, scratch),
+        Layout::Winograd => winograd::conv2d(p, io, scratch),
     }
+}
+
+/// Gathers the windows of two pixels into `scratch`, widened and without their zero point, so that padding is zero and the
+/// inner loop is the same for every geometry.
+fn plain(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     #[cfg(thumbnet_helium)]
     if super::conv_helium::fits(p) {
         super::conv_helium::conv2d(p, io, scratch);

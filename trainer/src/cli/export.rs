@@ -10,7 +10,7 @@ use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
 
-use super::{Choice, Trained, default_model, write};
+use super::{Choice, Trained, compile as rust, default_model, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -28,6 +28,9 @@ pub struct Args {
     /// Take so many frames per run and remember what came before, instead of a whole sequence at once.
     #[arg(long, value_name = "FRAMES")]
     stream: Option<usize>,
+    /// Also write a Rust module with the same bits to this folder; see `thumbnet compile`.
+    #[arg(long, value_name = "DIR")]
+    rust: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
 }
@@ -55,7 +58,7 @@ pub fn export(args: &Args) -> Result<()> {
         program.macs(),
         golden.len()
     );
-    Ok(())
+    args.rust.as_ref().map_or(Ok(()), |folder| rust::module(&compiled.bytes, &path, folder))
 }
 
 /// The program that takes its input in parts. Its golden cases are the first parts of the whole ones.

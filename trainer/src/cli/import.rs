@@ -11,7 +11,7 @@ use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::verify::{golden_inputs, random_inputs};
 
 use super::export::accuracy;
-use super::{Choice, read, write};
+use super::{Choice, compile as rust, read, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -39,6 +39,9 @@ pub struct Args {
     /// Names of the classes, separated by commas.
     #[arg(long, value_delimiter = ',')]
     labels: Vec<String>,
+    /// Also write a Rust module with the same bits to this folder; see `thumbnet compile`.
+    #[arg(long, value_name = "DIR")]
+    rust: Option<PathBuf>,
 }
 
 pub fn import(args: &Args) -> Result<()> {
@@ -61,8 +64,7 @@ pub fn import(args: &Args) -> Result<()> {
         summary.folded,
         summary.constant_channels
     );
-    describe(args, &path, &program, &compiled, bytes.len());
-    Ok(())
+    describe(args, &path, &program, &compiled, bytes.len())
 }
 
 /// A float model takes the way of a network that was trained here.
@@ -89,11 +91,10 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
     accuracy(&model, &compiled, &data.test)?;
-    describe(args, &path, &program, &compiled, bytes.len());
-    Ok(())
+    describe(args, &path, &program, &compiled, bytes.len())
 }
 
-fn describe(args: &Args, path: &Path, program: &Program, compiled: &Compiled, original: usize) {
+fn describe(args: &Args, path: &Path, program: &Program, compiled: &Compiled, original: usize) -> Result<()> {
     println!(
         "{}: {} bytes ({} in the .tflite), {} steps, peak RAM {} bytes (no plan needs less than {}), {} \
          multiply-accumulates, {} golden cases",
@@ -106,4 +107,5 @@ fn describe(args: &Args, path: &Path, program: &Program, compiled: &Compiled, or
         program.macs(),
         args.golden
     );
+    args.rust.as_ref().map_or(Ok(()), |folder| rust::module(&compiled.bytes, path, folder))
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod compile;
 mod doctor;
 mod export;
 mod import;
@@ -46,6 +47,8 @@ enum Verb {
     Export(export::Args),
     /// Translate an int8 TensorFlow Lite model: the same bits, in a model file.
     Import(import::Args),
+    /// Turn a model file into a Rust module that links only the kernels it needs: the same bits.
+    Compile(compile::Args),
     /// Show a model file: steps, shapes, memory map, multiply-accumulates, flash.
     Inspect(inspect::Args),
     /// Run a model file on raw inputs, here or on an emulated Cortex-M.
@@ -71,6 +74,7 @@ pub fn main() -> Result<()> {
         Verb::Eval(args) => train::eval(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Import(args) => import::import(&args),
+        Verb::Compile(args) => compile::compile(&args),
         Verb::Inspect(args) => inspect::inspect(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Listen(args) => listen::listen(&args),

@@ -10,6 +10,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::{Model, Observer};
 
+use crate::codegen::Module;
+
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::Target;
@@ -85,6 +87,23 @@ pub fn observe(model: &Model<'_>, inputs: &[u8], observer: &mut impl Observer) -
 /// The firmware does not build.
 pub fn code_len(target: Target, features: &[&str]) -> Result<Option<u64>> {
     target.board().map(|board| qemu::code_len(board.name, features)).transpose()
+}
+
+/// Lets a generated module test itself on an emulated board, and gives the instructions of one inference; `None` on the host.
+///
+/// # Errors
+/// The firmware does not build, or a step's digest is not the certificate's.
+pub fn run_compiled(module: &Module, target: Target) -> Result<Option<u64>> {
+    target.board().map(|board| qemu::run_compiled(&module.path, board)).transpose()
+}
+
+/// Bytes of code and constants beside its tables that a generated module takes in flash; `None` on the host.
+///
+/// # Errors
+/// The firmware does not build, which it does not where something in it can panic.
+pub fn compiled_code_len(module: &Module, target: Target) -> Result<Option<u64>> {
+    let len = |board: target::Board| qemu::compiled_code_len(&module.path, module.tables_len, board.name);
+    target.board().map(len).transpose()
 }
 
 /// The features of the runtime that bring a model's operators, sorted.

@@ -130,20 +130,55 @@ pub fn firmware() -> Result<PathBuf> {
 /// nothing but check and run a model, places there beside its model and its vector table.
 pub(super) fn code_len(board: &str, features: &[&str]) -> Result<u64> {
     let elf = build_bin(board, "no_panic", &["--no-default-features", "--features", &features.join(",")])?;
-    let bytes = fs::read(&elf)?;
+    let model = fs::metadata(firmware()?.join("models/digits.tnet"))?.len();
+    Ok(flash_len(&elf)?.saturating_sub(model))
+}
+
+/// Bytes of code and constants of a firmware.
+fn flash_len(elf: &Path) -> Result<u64> {
+    let bytes = fs::read(elf)?;
     let file = object::File::parse(bytes.as_slice())?;
     let sections = file.sections().filter(|section| matches!(section.name(), Ok(".text" | ".rodata" | ".data")));
-    let model = fs::metadata(firmware()?.join("models/digits.tnet"))?.len();
-    Ok(sections.map(|section| section.size()).sum::<u64>().saturating_sub(model))
+    Ok(sections.map(|section| section.size()).sum())
+}
+
+/// Builds a generated module into a firmware, lets it test itself on the board, and gives the instructions of an inference.
+pub(super) fn run_compiled(module: &Path, board: Board) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Answer {
+        ticks: u64,
+    }
+    let elf = build_with(board.name, "compiled", &["--features", "qemu"], Some(module))?;
+    let mut qemu = Command::new(QEMU);
+    qemu.args(["-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=6"])
+        .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arg(elf);
+    let text = output(qemu, board)?;
+    let answer: Answer = serde_json::from_str(&text).with_context(|| format!("the firmware answered {text:?}"))?;
+    Ok(answer.ticks * 1000 / board.milliticks)
+}
+
+/// Bytes of code and constants beside its tables that a generated module takes in flash. That it links at all is the proof
+/// that nothing in it panics.
+pub(super) fn compiled_code_len(module: &Path, tables_len: usize, board: &str) -> Result<u64> {
+    let elf = build_with(board, "no_panic_compiled", &[], Some(module))?;
+    Ok(flash_len(&elf)?.saturating_sub(tables_len as u64))
 }
 
 /// Builds a firmware for a board, which takes no time where it is built already.
 fn build_bin(board: &str, bin: &str, features: &[&str]) -> Result<PathBuf> {
+    build_with(board, bin, features, None)
+}
+
+fn build_with(board: &str, bin: &str, features: &[&str], module: Option<&Path>) -> Result<PathBuf> {
     let folder = firmware()?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Flags and toolchain of an outer cargo are for the host, its model for another firmware.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN", "THUMBNET_MODEL"] {
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTUP_TOOLCHAIN", "THUMBNET_MODEL", "THUMBNET_COMPILED"] {
         cargo.env_remove(name);
+    }
+    if let Some(module) = module {
+        cargo.env("THUMBNET_COMPILED", module.canonicalize().with_context(|| module.display().to_string())?);
     }
     let config = format!("boards/{board}.toml");
     cargo.current_dir(&folder).args(["--config", &config, "build", "--release", "--locked", "--quiet"]);

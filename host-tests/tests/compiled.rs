@@ -1,0 +1,78 @@
+//! Models as Rust modules: linked for a chip without a panic path, and every step's output the same there.
+
+use thumbnet_host_tests::{recipe, sequences, shared, suite};
+use thumbnet_trainer::codegen;
+use thumbnet_trainer::compile::{compile, stream};
+use thumbnet_trainer::data::Source;
+use thumbnet_trainer::import::{Options, import};
+use thumbnet_trainer::run::{Target, compiled_code_len, run, run_compiled};
+use thumbnet_trainer::verify::random_inputs;
+
+/// Generates, builds and runs; the self-test in the firmware compares every step with the certificate of the loaded model.
+fn check(bytes: &[u8], name: &str, core: Target) {
+    let folder = tempfile::tempdir().unwrap();
+    let module = codegen::write(bytes, name, folder.path()).unwrap();
+    let compiled = run_compiled(&module, core).unwrap().unwrap();
+    let code = compiled_code_len(&module, core).unwrap().unwrap();
+    let copy = thumbnet_trainer::compile::aligned(bytes);
+    let model = thumbnet::Model::new(bytemuck::cast_slice(&copy)).unwrap();
+    let input = vec![0; thumbnet_trainer::run::input_bytes(&model)];
+    let (_, report) = run(bytes, &input, core).unwrap();
+    let loaded = report.instructions.unwrap().max;
+    println!("{name} on {core}: {compiled} instructions compiled, {loaded} loaded, {code} bytes of code");
+    assert!(compiled < loaded, "{name}: {compiled} instructions compiled, {loaded} loaded");
+}
+
+#[test]
+fn the_demo_is_the_same_compiled() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/models/digits.tnet")).unwrap();
+    check(&bytes, "digits", Target::M4);
+}
+
+#[test]
+fn layers_with_states_are_the_same_compiled() {
+    let program = sequences::program(
+        "conv1d filters = 6; kernel = 3; padding = \"causal\"\ngru units = 8; return_sequences = true\nlstm units = 5",
+        &[12, 4],
+        None,
+    );
+    let (program, _) = stream(&program, 4).unwrap();
+    let bytes = compile(&program, &random_inputs(&program, 2)).unwrap().bytes;
+    check(&bytes, "stream", Target::M4);
+}
+
+#[test]
+fn a_residual_network_is_the_same_compiled() {
+    let mut recipe = recipe("digits_resnet.toml").unwrap();
+    recipe.data = Source::Digits { train: 300, test: 50 };
+    recipe.train.epochs = 1;
+    check(&suite(&recipe).unwrap().compiled.bytes, "digits_resnet", Target::M4);
+}
+
+#[test]
+fn a_damaged_certificate_is_noticed() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware/models/digits.tnet")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let module = codegen::write(&bytes, "digits", folder.path()).unwrap();
+    let file = module.path.with_extension("tnet");
+    let mut damaged = bytes;
+    // The last word of the file that is not padding is a digest of the last golden case.
+    let at = damaged.iter().rposition(|&byte| byte != 0).unwrap();
+    damaged[at] ^= 1;
+    std::fs::write(file, damaged).unwrap();
+    let error = run_compiled(&module, Target::M4).unwrap_err().to_string();
+    assert!(error.contains("digest"), "{error}");
+}
+
+#[test]
+fn imported_models_are_the_same_compiled() {
+    let Some(folder) = shared().map(|folder| folder.join("models")).filter(|folder| folder.is_dir()) else {
+        eprintln!("skipped: there are no models; set THUMBNET_SHARED to a folder that holds models");
+        return;
+    };
+    for name in ["sine", "kws_dscnn", "ic_resnet8", "speech", "mnist_lstm"] {
+        let tflite = std::fs::read(folder.join(format!("{name}_int8.tflite"))).unwrap();
+        let (program, _) = import(&tflite, Options::default()).unwrap();
+        check(&compile(&program, &random_inputs(&program, 2)).unwrap().bytes, name, Target::M4);
+    }
+}

@@ -1,0 +1,243 @@
+//! Carrying out one step: its slices are cut out of the arena and handed to its kernel.
+//!
+//! The same code runs a step of a file, bound a moment ago, and one whose arguments are constants
+//! ([`crate::compiled`]): there the compiler sees which kernel it is, and links no other.
+
+use crate::arena::{Carved, Rest, Span};
+use crate::bind::Call;
+use crate::format::{MAX_INPUTS, ReduceFunction};
+use crate::kernels::Stream;
+use crate::kernels::eltwise::Operand;
+use crate::kernels::{
+    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion, pad, pool,
+    quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
+};
+use crate::ops;
+
+/// What a step reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'m> {
+    /// A part of the arena.
+    Arena(Span),
+    /// A constant of the model.
+    Data(&'m [u8]),
+}
+
+/// The operands of a step, by their position.
+pub(crate) trait Sources<'m> {
+    /// `None` behind the last one.
+    fn get(&self, index: usize) -> Option<Source<'m>>;
+}
+
+impl<'m> Sources<'m> for &[Source<'m>] {
+    #[inline(always)]
+    fn get(&self, index: usize) -> Option<Source<'m>> {
+        <[Source<'m>]>::get(self, index).copied()
+    }
+}
+
+/// Where a step writes in the arena.
+pub(crate) struct Places {
+    /// Bytes of all states, at the start.
+    pub state_len: usize,
+    pub output: Span,
+    pub scratch: Span,
+}
+
+/// Runs one step. `None`, and nothing done, where its operands, its output and its scratch do not lie as they must.
+#[inline(always)]
+pub(crate) fn execute<'m>(
+    call: &Call<'_>,
+    sources: &impl Sources<'m>,
+    places: &Places,
+    arena: &mut [u8],
+) -> Option<()> {
+    let a = sources.get(0)?;
+    let over = match a {
+        Source::Arena(input) if call.streams() && places.output.overlaps(input) => Some(input),
+        _ => None,
+    };
+    let written = over.map_or(places.output, |input| places.output.joined(input));
+    let held = if call.has_states() { places.state_len } else { 0 };
+    let Carved { state, output: y, scratch, rest } = Carved::new(arena, held, written, places.scratch)?;
+    let memory = Memory { rest, output: places.output };
+    match call {
+        Call::Concat { outer } => concatenate(*outer, sources, &memory, y),
+        call if call.has_states() => stateful(call, sources, memory.read(a)?, state, y, scratch),
+        call if call.streams() => stream(call, memory.stream(a, over, y)?, scratch),
+        call => run(call, &memory, [a, sources.get(1).unwrap_or(a)], y, scratch),
+    }
+}
+
+/// What a step may read.
+struct Memory<'a> {
+    rest: Rest<'a>,
+    output: Span,
+}
+
+impl<'a> Memory<'a> {
+    /// The elements of an input that the output does not lie over.
+    #[inline(always)]
+    fn read<'b, T: bytemuck::Pod>(&self, source: Source<'b>) -> Option<&'b [T]>
+    where
+        'a: 'b,
+    {
+        let bytes = match source {
+            Source::Arena(span) => self.rest.get(span)?,
+            Source::Data(bytes) => bytes,
+        };
+        bytemuck::try_cast_slice(bytes).ok()
+    }
+
+    /// The input and the output; where they lie over one another, `y` holds both.
+    #[inline(always)]
+    fn stream<'b>(&self, input: Source<'b>, over: Option<Span>, y: &'b mut [u8]) -> Option<Stream<'b>>
+    where
+        'a: 'b,
+    {
+        let Some(over) = over else { return Some(Stream::apart(self.read(input)?, i8s(y))) };
+        let ahead = over.start.checked_sub(self.output.start)?;
+        Some(Stream::over(i8s(y), ahead, self.output.len))
+    }
+
+    /// Whether the output lies over this input.
+    #[inline(always)]
+    fn is_output(&self, source: Source<'_>) -> bool {
+        matches!(source, Source::Arena(span) if span == self.output)
+    }
+}
+
+/// Hands a bound step to its kernel, which may write over what it has read.
+#[inline(always)]
+fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
+    match call {
+        Call::Conv2d(p) if ops::CONV => conv2d::conv2d(p, io, i8s(scratch)),
+        Call::Depthwise(p) if ops::CONV => depthwise::depthwise(p, io, i8s(scratch)),
+        Call::MaxPool(p) if ops::POOL => pool::max_pool2d(p, io),
+        Call::AveragePool(p) if ops::POOL => pool::average_pool2d(p, io),
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Hands a bound step to its kernel, which changes the states that are its further inputs.
+#[inline(always)]
+fn stateful<'m>(
+    call: &Call<'_>,
+    sources: &impl Sources<'m>,
+    x: &[i8],
+    state: &mut [u8],
+    y: &mut [u8],
+    scratch: &mut [u8],
+) -> Option<()> {
+    let range = |input: usize| match sources.get(input)? {
+        Source::Arena(span) => Some(span.start..span.end()?),
+        Source::Data(_) => None,
+    };
+    match call {
+        Call::Svdf(p) if ops::TFLITE_RECURRENT => {
+            let state = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            svdf::svdf(p, x, state, i8s(y));
+        }
+        Call::LstmFrom(p) if ops::TFLITE_RECURRENT => {
+            let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
+            lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
+        }
+        Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
+            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+        }
+        Call::MotionFrom(p) if ops::MOTION => {
+            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
+            motion::motion_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+        }
+        Call::RecurrentFrom(p) if ops::RECURRENT => {
+            // A simple layer has no memory.
+            let memory = range(2).unwrap_or(0..0);
+            let [hidden, memory] = state.get_disjoint_mut([range(1)?, memory]).ok()?;
+            let memory = bytemuck::try_cast_slice_mut(memory).ok()?;
+            recurrent::recurrent_from(p, x, i8s(hidden), memory, i8s(y), i8s(scratch));
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Hands a bound step to its kernel.
+#[inline(always)]
+fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u8], scratch: &mut [u8]) -> Option<()> {
+    let in_place = memory.is_output(a);
+    match call {
+        Call::Quantize { scale, zero_point } => quantize::quantize(*scale, *zero_point, memory.read(a)?, i8s(y)),
+        Call::Dequantize { scale, zero_point } => {
+            quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
+        }
+        Call::FullyConnected(p) if ops::DENSE => {
+            fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch))
+        }
+        Call::Binary(p, shapes) if ops::ELEMENTWISE => {
+            eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
+        }
+        Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
+        Call::Take { len, inner, indices } if ops::SHAPE => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Sum, p) if ops::SHAPE => reduce::sum(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Max, p) if ops::SHAPE => reduce::max(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Min, p) if ops::SHAPE => reduce::min(p, memory.read(a)?, i8s(y)),
+        Call::Resize(p) if ops::SHAPE => resize::bilinear(p, memory.read(a)?, i8s(y)),
+        Call::MatMul(p) if ops::DENSE => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::TransposeConv(p) if ops::CONV => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
+        Call::Gather { len, inner, .. } if ops::SHAPE => {
+            view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
+        }
+        Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {
+            eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
+        }
+        Call::Add(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
+            eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
+        }
+        Call::Add(p, shapes) if ops::ELEMENTWISE => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Mul(p, shapes) if ops::ELEMENTWISE && in_place => {
+            eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
+        }
+        Call::Mul(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
+            eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
+        }
+        Call::Mul(p, shapes) if ops::ELEMENTWISE => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::Pad { input, before, output, value } if ops::SHAPE => {
+            pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
+        }
+        Call::Reshape if in_place => {}
+        Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
+        Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
+        Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
+        Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
+        Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
+        // What other functions take, and what this build lacks.
+        _ => return None,
+    }
+    Some(())
+}
+
+fn i8s(bytes: &mut [u8]) -> &mut [i8] {
+    bytemuck::cast_slice_mut(bytes)
+}
+
+/// Copies each input to its place along the axis; `outer` is the product of the dimensions in front of it.
+#[inline(always)]
+fn concatenate<'m>(outer: usize, sources: &impl Sources<'m>, memory: &Memory<'_>, y: &mut [u8]) -> Option<()> {
+    let row = y.len().checked_div(outer)?;
+    let mut offset = 0;
+    for index in 0..MAX_INPUTS {
+        let Some(part) = sources.get(index) else { break };
+        let part = memory.read(part)?;
+        let inner = part.len().checked_div(outer)?;
+        concat::concat_part(row, offset, inner, part, i8s(y));
+        offset += inner;
+    }
+    Some(())
+}
