@@ -3,8 +3,8 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
 
 static WRAPS: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +32,8 @@ pub fn now() -> u64 {
     loop {
         let wraps = WRAPS.load(Ordering::Relaxed);
         let left = SYST::get_current();
-        if WRAPS.load(Ordering::Relaxed) == wraps {
+        // A counter that has just wrapped may be read before its interrupt is taken.
+        if !SCB::is_pendst_pending() && WRAPS.load(Ordering::Relaxed) == wraps {
             return u64::from(wraps) * u64::from(RELOAD + 1) + u64::from(RELOAD - left);
         }
     }

@@ -45,7 +45,7 @@ pub fn test(full: bool) -> Result<()> {
         });
     }
     check("tests", &|| {
-        let mut tests = command("cargo", &["test", "--workspace", "--locked"]);
+        let mut tests = command("cargo", &["test", "--workspace", "--locked", "--no-fail-fast"]);
         if full {
             tests.env("THUMBNET_FULL", "1");
         }

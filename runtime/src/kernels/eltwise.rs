@@ -77,31 +77,35 @@ impl Sum {
 /// Outputs from which on it pays to compute what every byte of an operand contributes, instead of every element.
 const MANY: usize = 1024;
 
+/// Whether there is the stack for that: chips with a Cortex-M0, which takes the portable loops, have a few kilobytes of RAM.
+const HAS_STACK: bool = !cfg!(all(target_arch = "arm", not(any(thumbnet_asm, thumbnet_helium))));
+
 fn pays(shapes: &Broadcast) -> bool {
-    shapes.output.iter().fold(1, |product: usize, &size| product.saturating_mul(size)) >= MANY
+    HAS_STACK && shapes.output.iter().fold(1, |product: usize, &size| product.saturating_mul(size)) >= MANY
 }
 
 /// What every byte of the operands contributes to the doubled sum: 2 KB of stack.
-struct Tables<'s> {
-    sum: &'s Sum,
-    contributions: [[i32; 256]; 2],
+type Contributions = [[i32; 256]; 2];
+
+/// Fills the tables where they lie: a struct that has them would be copied.
+fn contributions(sum: &Sum, tables: &mut Contributions) {
+    for ((table, factor), zero) in tables.iter_mut().zip(sum.inputs).zip(sum.zero_points) {
+        for (entry, q) in table.iter_mut().zip(-128i32..) {
+            *entry = factor.of_half(q.wrapping_sub(zero).wrapping_shl(sum.left_shift)).wrapping_shl(1);
+        }
+    }
 }
 
-impl<'s> Tables<'s> {
-    #[inline(always)]
-    fn new(sum: &'s Sum) -> Self {
-        let mut tables = Self { sum, contributions: [[0; 256]; 2] };
-        for ((table, factor), zero) in tables.contributions.iter_mut().zip(sum.inputs).zip(sum.zero_points) {
-            for (entry, q) in table.iter_mut().zip(-128i32..) {
-                *entry = factor.of_half(q.wrapping_sub(zero).wrapping_shl(sum.left_shift)).wrapping_shl(1);
-            }
-        }
-        tables
-    }
+/// A sum by its tables.
+struct Tables<'s> {
+    sum: &'s Sum,
+    contributions: &'s Contributions,
+}
 
+impl Tables<'_> {
     #[inline(always)]
     fn of(&self, a: i8, b: i8) -> i8 {
-        let [first, second] = &self.contributions;
+        let [first, second] = self.contributions;
         // Flipping the sign bit adds 128; a byte cannot leave a table of 256.
         let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned() ^ 0x80)];
         self.sum.finish(entry(first, a).wrapping_add(entry(second, b)))
@@ -111,13 +115,17 @@ impl<'s> Tables<'s> {
 // Not inlined: the tables lie on the stack only while they are needed.
 #[inline(never)]
 fn add_by_tables(sum: &Sum, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    let tables = Tables::new(sum);
+    let mut memory = [[0; 256]; 2];
+    contributions(sum, &mut memory);
+    let tables = Tables { sum, contributions: &memory };
     broadcast(shapes, a, b, y, |a, b| tables.of(a, b));
 }
 
 #[inline(never)]
 fn add_in_place_by_tables(sum: &Sum, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    let tables = Tables::new(sum);
+    let mut memory = [[0; 256]; 2];
+    contributions(sum, &mut memory);
+    let tables = Tables { sum, contributions: &memory };
     match over {
         Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| tables.of(y, b)),
         Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| tables.of(a, y)),

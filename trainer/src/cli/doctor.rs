@@ -24,7 +24,7 @@ pub struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Try remedies in the order of their cost, keep what helps, write the model file and the recipe's [quantize].
+    /// Try remedies in the order of their cost, keep what helps, write the model file and the recipe's `[quantize]`.
     #[arg(long)]
     apply: bool,
     /// With --apply: the model file; by default model.tnet in that folder.
