@@ -188,9 +188,14 @@ fn measured() -> BTreeMap<(String, String), u64> {
         for core in CORES {
             // Each core has the weights as its family reads them best.
             let model = if core == Target::M4 { &packed } else { &plain };
-            let Ok((found, report)) = run(model, &input[0], core) else {
-                assert_eq!(core, Target::M0, "only the smallest board may lack the memory for \"{name}\"");
-                continue;
+            let (found, report) = match run(model, &input[0], core) {
+                Ok(ran) => ran,
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    let lacks_memory = core == Target::M0 && !error.contains("does not build");
+                    assert!(lacks_memory, "only the smallest board may lack the memory for \"{name}\": {error}");
+                    continue;
+                }
             };
             assert_eq!(found, expected, "{name} on {core}");
             counts.insert((name.to_owned(), core.to_string()), report.steps[0].instructions.unwrap());
