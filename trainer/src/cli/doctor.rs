@@ -9,7 +9,7 @@ use thumbnet_trainer::quantize::quantize_with_reference;
 use thumbnet_trainer::train::RunDir;
 use thumbnet_trainer::verify::golden_inputs;
 
-use super::{Trained, default_model, write};
+use super::{Choice, Trained, default_model, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,6 +30,8 @@ pub struct Args {
     /// With --apply: the model file; by default model.tnet in that folder.
     #[arg(short, long, requires = "apply")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub fn doctor(args: &Args) -> Result<()> {
@@ -46,8 +48,10 @@ pub fn doctor(args: &Args) -> Result<()> {
     let quantized = quantize_with_reference(&model, &data.train, options)?;
     let after = examine(&quantized, &data.test, args.samples)?;
     let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
-    let golden = golden_inputs(&quantized.program, &data.test, 2)?;
-    write(&path, &compile(&quantized.program, &golden)?.bytes)?;
+    let mut program = quantized.program;
+    args.choice.apply(&mut program);
+    let golden = golden_inputs(&program, &data.test, 2)?;
+    write(&path, &compile(&program, &golden)?.bytes)?;
     recipe.quantize = options;
     let file = RunDir(args.run.clone()).recipe();
     write(&file, toml::to_string(&recipe).context("the recipe cannot be written")?.as_bytes())?;

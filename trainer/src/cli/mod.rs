@@ -127,7 +127,7 @@ impl Choice {
     /// Changes the program and prints what that costs.
     fn apply(&self, program: &mut Program) {
         for layer in transform(program, self.optimize, self.flash_budget) {
-            println!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
+            eprintln!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
         }
         pack(program, self.family);
     }

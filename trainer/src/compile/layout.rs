@@ -7,6 +7,7 @@ use thumbnet::kernels::{Channel, Layout};
 
 use super::data::relayout;
 use super::program::Program;
+use crate::run::Target;
 
 /// The cores that a file is written for; it runs on all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -16,6 +17,17 @@ pub enum Family {
     Dsp,
     /// Cortex-M0, M3, M55, M85, and this machine.
     Plain,
+}
+
+impl Family {
+    /// The family of a core.
+    #[must_use]
+    pub const fn of(core: Target) -> Self {
+        match core {
+            Target::M4 | Target::M7 | Target::M33 => Self::Dsp,
+            Target::Host | Target::M0 | Target::M3 | Target::M55 => Self::Plain,
+        }
+    }
 }
 
 /// Sums of products of a channel stay below this where its weights are stored in pairs.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::compile::{aligned, compile};
+use crate::compile::{Family, aligned, compile, pack};
 use crate::data::{Dataset, Loaded};
 use crate::model::Model;
 use crate::quantize::quantize;
@@ -125,7 +125,8 @@ impl Bench<'_> {
     /// Exports a trained model and measures it; gives the model file too, and what could not be measured.
     pub fn measure(&self, model: &Model) -> Result<(Measures, Vec<u8>, Option<String>)> {
         let (train, judge) = self.split();
-        let program = quantize(model, &train, self.recipe.quantize).context("quantization")?;
+        let mut program = quantize(model, &train, self.recipe.quantize).context("quantization")?;
+        pack(&mut program, self.core.map_or_else(Family::default, Family::of));
         let golden = golden_inputs(&program, &judge, 1)?;
         let bytes = compile(&program, &golden)?.bytes;
         let integer = integer_evaluation(&bytes, &judge)?;
