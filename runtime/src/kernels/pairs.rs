@@ -69,21 +69,18 @@ pub(super) fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Some(bytes) = bytes.get_mut(..taps.saturating_mul(PIXELS)) else { return };
     // What a column has beyond the window stays zero.
     bytes.fill(p.input_zero_point as i8);
+    let channels = Channels::new(p);
     let [batches, height, width, _] = p.output;
     let mut left = batches.saturating_mul(height).saturating_mul(width);
     let (mut at, mut start) = ([0; 3], 0usize);
-    while let Some(slots) = SLOTS.get(left.min(PIXELS).wrapping_sub(1)) {
+    while left > 0 {
         let count = left.min(PIXELS);
-        let mut pixels = [at; PIXELS];
-        for pixel in pixels.iter_mut().take(count) {
-            *pixel = at;
-            at = next(p, at);
-        }
-        let pixels = slots.map(|slot| pixels.get(slot).copied().unwrap_or(at));
+        let (pixels, next) = four(p, at, count);
         gather(p, io.x(), pixels, bytes, quad);
         let len = outputs.saturating_mul(count);
         let Some(y) = io.outputs(start, len) else { return };
-        four_pixels(p, quad, count, y);
+        channels.four_pixels(p, quad, count, y);
+        at = next;
         start = start.saturating_add(len);
         left = left.wrapping_sub(count);
     }
@@ -101,6 +98,24 @@ fn flat<'m>(p: &Conv2d<'m>) -> Conv2d<'m> {
     Conv2d { input: [1, 1, pixels, channels], output: [1, 1, pixels, outputs], ..*p }
 }
 
+/// The four output pixels from `at` on, as [`SLOTS`] says where only `count` are left, and the one behind them.
+#[inline(always)]
+fn four(p: &Conv2d<'_>, at: [usize; 3], count: usize) -> ([[usize; 3]; PIXELS], [usize; 3]) {
+    let [n, y, x] = at;
+    if count == PIXELS && x.wrapping_add(PIXELS) < p.output[2] {
+        let pixel = |k: usize| [n, y, x.wrapping_add(k)];
+        return ([at, pixel(1), pixel(2), pixel(3)], pixel(PIXELS));
+    }
+    let mut pixels = [at; PIXELS];
+    let mut at = at;
+    for pixel in pixels.iter_mut().take(count) {
+        *pixel = at;
+        at = next(p, at);
+    }
+    let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
+    (slots.map(|slot| pixels.get(slot).copied().unwrap_or(at)), at)
+}
+
 /// The output pixel behind another one.
 #[inline(always)]
 fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
@@ -112,23 +127,39 @@ fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
     }
 }
 
-/// Gathers the windows of four pixels.
+/// Rows of a window: the first one's taps are the first of `bytes`, the next one's `pitch` bytes behind.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    bytes: &'a [i8],
+    pitch: usize,
+}
+
+/// Gathers the windows of four pixels: from the input where a window lies there whole and has rows of whole fours, else by way of
+/// a copy in `bytes`.
 #[inline(always)]
 fn gather(p: &Conv2d<'_>, x: &[i8], pixels: [[usize; 3]; PIXELS], bytes: &mut [i8], quad: &mut [i16]) {
-    let row = p.window.size[1].wrapping_mul(p.input[3]);
-    if row.is_multiple_of(4)
-        && let Some(starts) = corners(p, pixels)
-    {
-        inner(p, x, starts, row, quad);
+    let (len, row) = (column_len(p), p.window.size[1].wrapping_mul(p.input[3]));
+    let (taps, pitch) = (padded(len), p.input[2].wrapping_mul(p.input[3]));
+    let is_whole = row.is_multiple_of(4);
+    if is_whole && let Some(starts) = corners(p, pixels) {
+        let sources = starts.map(|start| Source { bytes: x.get(start..).unwrap_or(&[]), pitch });
+        widen_rows(sources, [p.window.size[0], row], quad, p.input_zero_point);
         return;
     }
-    let (len, taps) = (column_len(p), padded(column_len(p)));
-    for (pixel, bytes) in pixels.into_iter().zip(bytes.chunks_exact_mut(taps.max(1))) {
-        let Some(bytes) = bytes.get_mut(..len) else { return };
-        gather_bytes(p, x, pixel, bytes);
-    }
-    let starts = [0, taps, taps.wrapping_mul(2), taps.wrapping_mul(3)];
-    widen(bytes, starts, taps, quad, p.input_zero_point);
+    let mut columns = bytes.chunks_exact_mut(taps.max(1));
+    let sources = pixels.map(|pixel| {
+        if is_whole && let Some(start) = corner(p, pixel) {
+            return Source { bytes: x.get(start..).unwrap_or(&[]), pitch };
+        }
+        let Some(column) = columns.next() else { return Source { bytes: &[], pitch: 0 } };
+        if let Some(window) = column.get_mut(..len) {
+            gather_bytes(p, x, pixel, window);
+        }
+        Source { bytes: column, pitch: row }
+    });
+    // Without whole rows all sources are copies, whose taps follow one another.
+    let shape = if is_whole { [p.window.size[0], row] } else { [1, taps] };
+    widen_rows(sources, shape, quad, p.input_zero_point);
 }
 
 /// Where the windows of four pixels start in the input, if all of them lie in the image whole and their taps follow one another.
@@ -146,25 +177,23 @@ fn corners(p: &Conv2d<'_>, pixels: [[usize; 3]; PIXELS]) -> Option<[usize; PIXEL
     Some([first, corner(p, b)?, corner(p, c)?, last])
 }
 
-/// Gathers windows whose rows are whole fours and lie in the image.
+/// Widens windows of so many rows of so many bytes, a multiple of 4.
 #[inline(always)]
-fn inner(p: &Conv2d<'_>, x: &[i8], mut starts: [usize; PIXELS], row: usize, quad: &mut [i16]) {
-    let pitch = p.input[2].wrapping_mul(p.input[3]);
+fn widen_rows(mut sources: [Source<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     let mut to = quad;
-    for _ in 0..p.window.size[0] {
+    for _ in 0..rows {
         let Some((part, rest)) = core::mem::take(&mut to).split_at_mut_checked(row.wrapping_mul(PIXELS)) else {
             return;
         };
-        widen(x, starts, row, part, p.input_zero_point);
-        starts = starts.map(|start| start.wrapping_add(pitch));
+        widen(sources.map(|source| source.bytes.get(..row).unwrap_or(&[])), part, zero_point);
+        sources = sources.map(|from| Source { bytes: from.bytes.get(from.pitch..).unwrap_or(&[]), ..from });
         to = rest;
     }
 }
 
-/// `len` bytes, a multiple of 4, from each of four places, widened and put side by side as the module says.
+/// As many bytes, a multiple of 4, from each of four places, widened and put side by side as the module says.
 #[inline(always)]
-fn widen(x: &[i8], starts: [usize; PIXELS], len: usize, quad: &mut [i16], zero_point: i32) {
-    let sources = starts.map(|start| x.get(start..start.wrapping_add(len)).unwrap_or(&[]));
+fn widen(sources: [&[i8]; PIXELS], quad: &mut [i16], zero_point: i32) {
     #[cfg(thumbnet_dsp)]
     super::dsp_pairs::widen(sources, quad, zero_point);
     #[cfg(not(thumbnet_dsp))]
@@ -180,16 +209,43 @@ fn widen(x: &[i8], starts: [usize; PIXELS], len: usize, quad: &mut [i16], zero_p
     }
 }
 
-/// All channels of `count` pixels, into as many rows of `y`.
-fn four_pixels(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8]) {
+/// What computes the channels of four pixels: the core's own kernel where it has one, and plain loops for what that leaves.
+struct Channels<'m> {
     #[cfg(thumbnet_dsp)]
-    let done = super::dsp_pairs::channels(p, quad, count, y);
+    kernel: Option<super::dsp_pairs::Kernel<'m>>,
     #[cfg(not(thumbnet_dsp))]
-    let done = 0;
+    kernel: core::marker::PhantomData<&'m ()>,
+}
+
+impl<'m> Channels<'m> {
+    fn new(p: &Conv2d<'m>) -> Self {
+        #[cfg(thumbnet_dsp)]
+        let kernel = super::dsp_pairs::Kernel::new(p);
+        #[cfg(not(thumbnet_dsp))]
+        let (kernel, _) = (core::marker::PhantomData, p);
+        Self { kernel }
+    }
+
+    /// All channels of `count` pixels, into as many rows of `y`.
+    #[inline(always)]
+    fn four_pixels(&self, p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8]) {
+        #[cfg(thumbnet_dsp)]
+        let done = self.kernel.as_ref().map_or(0, |kernel| kernel.run(quad, count, y));
+        #[cfg(not(thumbnet_dsp))]
+        let done = 0;
+        if done < p.output[3] {
+            plain(p, quad, count, y, done / 2);
+        }
+    }
+}
+
+/// The channels from pair `done` on.
+#[inline(never)]
+fn plain(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8], done: usize) {
     let row = padded(column_len(p)).saturating_mul(2);
     let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
     let pairs = p.weights.chunks_exact(row.max(1)).zip(p.channels.chunks(2)).enumerate();
-    for (pair, (weights, channels)) in pairs.skip(done / 2) {
+    for (pair, (weights, channels)) in pairs.skip(done) {
         let sums = four_by_pair(weights, quad);
         for (slot, sums) in slots.into_iter().zip(sums) {
             let first = slot.wrapping_mul(p.output[3]).wrapping_add(2 * pair);
