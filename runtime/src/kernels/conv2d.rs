@@ -138,7 +138,7 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16])
 
 /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
 #[inline(always)]
-pub(super) fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
     let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.
@@ -163,7 +163,7 @@ fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 
 /// Copies the window of one output pixel as it is, with the zero point for padding.
 #[inline(always)]
-pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
+fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
     let Some(mut start) = corner(p, pixel) else {
         gather_padded(p, x, pixel, bytes);
         return;
@@ -181,7 +181,7 @@ pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &
 
 /// The same of any window.
 #[inline(never)]
-fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
+pub(super) fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
     let [_, height, width, channels] = p.input;
     let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
     let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
