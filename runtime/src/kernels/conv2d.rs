@@ -8,6 +8,7 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
+use super::rows::{Rows, copy_rows};
 use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
@@ -163,19 +164,14 @@ fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 
 /// Copies the window of one output pixel as it is, with the zero point for padding.
 #[inline(always)]
-fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
-    let Some(mut start) = corner(p, pixel) else {
-        gather_padded(p, x, pixel, bytes);
-        return;
-    };
+pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
     let [_, _, width, channels] = p.input;
-    let row_len = p.window.size[1].wrapping_mul(channels);
-    let mut to = bytes;
-    for _ in 0..p.window.size[0] {
-        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
-        copy(x.get(start..).unwrap_or(&[]), row);
-        start = start.wrapping_add(width.wrapping_mul(channels));
-        to = rest;
+    match corner(p, pixel).and_then(|start| x.get(start..)) {
+        Some(bytes_in) => {
+            let window = Rows { bytes: bytes_in, pitch: width.wrapping_mul(channels) };
+            copy_rows(window, [p.window.size[0], p.window.size[1].wrapping_mul(channels)], bytes);
+        }
+        None => gather_padded(p, x, pixel, bytes),
     }
 }
 

@@ -5,13 +5,14 @@
 
 use core::arch::asm;
 
-use super::pairs::{Source, padded};
+use super::pairs::padded;
+use super::rows::Rows;
 use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 
 /// What the assembly of [`widen_rows`] reads once a row; it counts on the order of the fields.
 #[repr(C)]
-struct Rows {
+struct RowPlan {
     left: usize,
     /// Fours of a row.
     fours: usize,
@@ -22,22 +23,18 @@ struct Rows {
 /// Rows of bytes of four places, less the zero point, side by side in 16 bits, in fours.
 #[allow(unsafe_code, reason = "SXTAB16 has no stable intrinsic")]
 #[inline(always)]
-pub(super) fn widen_rows(sources: [Source<'_>; 4], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+pub(super) fn widen_rows(sources: [Rows<'_>; 4], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     let fours = row / 4;
-    let has_all = |source: &Source<'_>| {
-        let last = rows.wrapping_sub(1).checked_mul(source.pitch);
-        last.and_then(|last| last.checked_add(row)).is_some_and(|needed| needed <= source.bytes.len())
-    };
     let room = rows.checked_mul(fours).and_then(|rounds| rounds.checked_mul(16));
     let has_room = room.is_some_and(|needed| needed <= quad.len()) && quad.as_ptr().addr() & 3 == 0;
-    if rows == 0 || fours == 0 || !sources.iter().all(has_all) || !has_room {
+    if rows == 0 || fours == 0 || !sources.iter().all(|source| source.have([rows, row])) || !has_room {
         return;
     }
     let [a, b, c, d] = sources.map(|source| source.bytes.as_ptr());
-    let mut plan = Rows { left: rows, fours, skips: sources.map(|source| source.pitch.wrapping_sub(fours * 4)) };
-    // SAFETY: of each source, each of `rows` rows, `pitch` apart, reads `fours` words, which `has_all` has found there, and writes
+    let mut plan = RowPlan { left: rows, fours, skips: sources.map(|source| source.pitch.wrapping_sub(fours * 4)) };
+    // SAFETY: of each source, each of `rows` rows, `pitch` apart, reads `fours` words, which `have` has found there, and writes
     // 32 bytes of `quad` for each, which `has_room` has. LDR takes any address; STRD and LDRD need the alignment that was checked
-    // and that `Rows` has. After the last row the addresses are not used.
+    // and that a `RowPlan` has. After the last row the addresses are not used.
     unsafe {
         asm!(
             "3:",
@@ -80,51 +77,6 @@ pub(super) fn widen_rows(sources: [Source<'_>; 4], [rows, row]: [usize; 2], quad
             plan = in(reg) &raw mut plan,
             rounds = out(reg) _,
             out("r0") _, out("r1") _, out("r2") _, out("r3") _,
-        );
-    }
-}
-
-/// Copies rows that are `pitch` apart behind one another.
-#[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
-#[inline(always)]
-pub(super) fn copy_rows(from: Source<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
-    let last = rows.wrapping_sub(1).checked_mul(from.pitch);
-    let has_all = last.and_then(|last| last.checked_add(row)).is_some_and(|needed| needed <= from.bytes.len());
-    let has_room = rows.checked_mul(row).is_some_and(|needed| needed <= to.len());
-    if rows == 0 || row == 0 || !has_all || !has_room {
-        return;
-    }
-    // SAFETY: each of `rows` rows, `pitch` apart, reads and writes `row` bytes, in words and then in bytes, which `has_all` and
-    // `has_room` have found there. LDR and STR take any address. After the last row the addresses are not used.
-    unsafe {
-        asm!(
-            "2:",
-            "movs r0, {fours}",
-            "beq 4f",
-            "3:",
-            "ldr r1, [{from}], #4",
-            "str r1, [{to}], #4",
-            "subs r0, #1",
-            "bne 3b",
-            "4:",
-            "movs r0, {rest}",
-            "beq 6f",
-            "5:",
-            "ldrb r1, [{from}], #1",
-            "strb r1, [{to}], #1",
-            "subs r0, #1",
-            "bne 5b",
-            "6:",
-            "add {from}, {skip}",
-            "subs {rows}, #1",
-            "bne 2b",
-            from = inout(reg) from.bytes.as_ptr() => _,
-            to = inout(reg) to.as_mut_ptr() => _,
-            fours = in(reg) row / 4,
-            rest = in(reg) row % 4,
-            skip = in(reg) from.pitch.wrapping_sub(row),
-            rows = inout(reg) rows => _,
-            out("r0") _, out("r1") _,
         );
     }
 }

@@ -42,7 +42,7 @@ mod dsp_winograd;
 pub mod eltwise;
 mod energies;
 pub mod fft;
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[cfg(thumbnet_asm)]
 mod finish;
 mod framing;
 pub mod fully_connected;
@@ -57,6 +57,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod resize;
+mod rows;
 pub mod softmax;
 pub mod spectrogram;
 mod stream;

@@ -15,6 +15,7 @@
 //! of each, for pixel 0, then 1, 2, 3.
 
 use super::conv2d::{column_len, gather_padded};
+use super::rows::{Rows, copy_rows};
 use super::{Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time.
@@ -107,13 +108,6 @@ fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
     }
 }
 
-/// Rows of a window: the first one's taps are the first of `bytes`, the next one's `pitch` bytes behind.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub bytes: &'a [i8],
-    pub pitch: usize,
-}
-
 /// What gathering needs to know of a convolution, computed once.
 struct Geometry {
     /// Rows of a window and bytes of one of them.
@@ -172,7 +166,7 @@ impl Geometry {
     #[inline(always)]
     fn side_by_side(&self, x: &[i8], bytes: &mut [i8], quad: &mut [i16], zero_point: i32) {
         let places = [0, self.step, self.step.wrapping_mul(2), self.step.wrapping_mul(3)];
-        let sources = places.map(|place| Source { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
+        let sources = places.map(|place| Rows { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
         if self.is_whole {
             widen_rows(sources, self.shape, quad, zero_point);
             return;
@@ -188,7 +182,7 @@ impl Geometry {
     fn widen_copies(&self, bytes: &[i8], quad: &mut [i16], zero_point: i32) {
         let taps = bytes.len() / PIXELS;
         let places = [0, taps, taps.wrapping_mul(2), taps.wrapping_mul(3)];
-        let sources = places.map(|place| Source { bytes: bytes.get(place..).unwrap_or(&[]), pitch: taps });
+        let sources = places.map(|place| Rows { bytes: bytes.get(place..).unwrap_or(&[]), pitch: taps });
         widen_rows(sources, [1, taps], quad, zero_point);
     }
 
@@ -214,7 +208,7 @@ impl Geometry {
         let sources = slots.map(|slot| {
             let pixel = pixels.get(slot).copied().unwrap_or(at);
             let inside = self.corner(p, pixel).and_then(|start| x.get(start..));
-            let inside = inside.map(|bytes| Source { bytes, pitch: self.pitch });
+            let inside = inside.map(|bytes| Rows { bytes, pitch: self.pitch });
             let (column, rest) = core::mem::take(&mut copies).split_at_mut_checked(taps).unwrap_or_default();
             copies = rest;
             match inside {
@@ -222,7 +216,7 @@ impl Geometry {
                 Some(source) => copy_rows(source, self.shape, column),
                 None => gather_padded(p, x, pixel, column.get_mut(..len).unwrap_or_default()),
             }
-            Source { bytes: column, pitch: self.shape[1] }
+            Rows { bytes: column, pitch: self.shape[1] }
         });
         // Without whole rows all of them are copies, whose taps follow one another.
         let shape = if self.is_whole { self.shape } else { [1, taps] };
@@ -242,20 +236,9 @@ impl Geometry {
     }
 }
 
-/// Copies rows that are `pitch` apart behind one another.
-#[inline(always)]
-fn copy_rows(from: Source<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
-    #[cfg(thumbnet_dsp)]
-    super::dsp_pairs::copy_rows(from, [rows, row], to);
-    #[cfg(not(thumbnet_dsp))]
-    for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.bytes.chunks(from.pitch.max(1))).take(rows) {
-        to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
-    }
-}
-
 /// Widens windows of so many rows of so many bytes, a multiple of 4, and puts them side by side as the module says.
 #[inline(always)]
-fn widen_rows(sources: [Source<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+fn widen_rows(sources: [Rows<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     #[cfg(thumbnet_dsp)]
     super::dsp_pairs::widen_rows(sources, [rows, row], quad, zero_point);
     #[cfg(not(thumbnet_dsp))]
