@@ -232,7 +232,7 @@ pub(super) fn channels(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8])
 
 /// Brings bytes between both bounds.
 #[allow(unsafe_code, reason = "SSUB8 and SEL have no stable intrinsics")]
-fn clamp_all(y: &mut [i8], clamp: Clamp) {
+pub(super) fn clamp_all(y: &mut [i8], clamp: Clamp) {
     let (fours, rest) = y.as_chunks_mut::<4>();
     rest.iter_mut().for_each(|y| *y = clamp.apply((*y).into()));
     if fours.is_empty() {
