@@ -301,7 +301,7 @@ impl<'m> Kernel<'m> {
 
 /// Brings bytes between both bounds.
 #[allow(unsafe_code, reason = "SSUB8 and SEL have no stable intrinsics")]
-fn clamp_all(y: &mut [i8], clamp: Clamp) {
+pub(super) fn clamp_all(y: &mut [i8], clamp: Clamp) {
     let (fours, rest) = y.as_chunks_mut::<4>();
     rest.iter_mut().for_each(|y| *y = clamp.apply((*y).into()));
     if fours.is_empty() {

@@ -28,13 +28,10 @@ pub mod depthwise;
 mod depthwise_blocks;
 #[cfg(thumbnet_helium)]
 mod depthwise_helium;
-#[cfg(thumbnet_dsp)]
-mod depthwise_rows;
+mod depthwise_planes;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
-#[cfg(thumbnet_dsp)]
-mod dsp_depthwise;
 #[cfg(thumbnet_dsp)]
 mod dsp_pairs;
 #[cfg(thumbnet_dsp)]
