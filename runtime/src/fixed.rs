@@ -64,7 +64,7 @@ pub fn requantize_accumulator(x: i32, multiplier: i32, shift: i32) -> i32 {
 
 /// `round(x / 2^right)`, half away from zero, for a `right` of 0 to 31.
 #[inline(always)]
-fn rounded_right(x: i32, right: u32) -> i32 {
+pub(crate) fn rounded_right(x: i32, right: u32) -> i32 {
     if right == 0 {
         return x;
     }

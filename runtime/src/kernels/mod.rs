@@ -36,7 +36,11 @@ mod dsp;
 #[cfg(thumbnet_dsp)]
 mod dsp_depthwise;
 #[cfg(thumbnet_dsp)]
+mod dsp_lstm;
+#[cfg(thumbnet_dsp)]
 mod dsp_pairs;
+#[cfg(thumbnet_dsp)]
+mod dsp_rows;
 #[cfg(thumbnet_dsp)]
 mod dsp_winograd;
 pub mod eltwise;
@@ -57,6 +61,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod resize;
+pub(crate) mod rows;
 pub mod softmax;
 pub mod spectrogram;
 mod stream;
@@ -113,9 +118,10 @@ pub struct Clamp {
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
-    /// Two output channels in one `i16` for cores with the DSP extension, of convolutions only: `256·w_b + w_a`,
-    /// `[out / 2][kh·kw·in]`, taps filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All
-    /// channels are rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23.
+    /// Two output channels in one `i16` for cores with the DSP extension: `256·w_b + w_a`, `[out / 2][kh·kw·in]`, taps
+    /// filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All channels of a convolution are
+    /// rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23; the rows of fully connected
+    /// and recurrent layers may have any.
     Pairs,
     /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
     Winograd,
@@ -359,6 +365,8 @@ pub struct Recurrent<'m> {
     pub inputs: usize,
     /// Cells, which is also the elements of an output vector.
     pub cells: usize,
+    /// Order of both weights.
+    pub layout: Layout,
     /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
     pub memory_fraction: u32,
     /// Of the inputs; their zero point is folded into the biases.
@@ -461,6 +469,8 @@ pub struct Lstm<'m> {
     pub inputs: usize,
     /// Cells, which is also the elements of an output vector.
     pub cells: usize,
+    /// Order of both weights.
+    pub layout: Layout,
     /// Zero point of the input.
     pub input_zero_point: i32,
     /// Zero point of the hidden state, which is the output.
