@@ -40,6 +40,8 @@ mod dsp_lstm;
 #[cfg(thumbnet_dsp)]
 mod dsp_pairs;
 #[cfg(thumbnet_dsp)]
+mod dsp_pool;
+#[cfg(thumbnet_dsp)]
 mod dsp_rows;
 #[cfg(thumbnet_dsp)]
 mod dsp_winograd;
