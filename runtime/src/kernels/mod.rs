@@ -17,6 +17,8 @@ use crate::format::BinaryFunction;
 
 pub mod activation;
 pub mod arg_max;
+#[cfg(thumbnet_asm)]
+mod asm_eltwise;
 pub mod concat;
 pub mod conv2d;
 #[cfg(thumbnet_helium)]
