@@ -7,6 +7,8 @@
 //! Numbers are carried in registers of 32 bits. gemmlowp saturates after every operation; here nothing does, because no
 //! intermediate leaves 16 bits for any input (a test goes through all of them and compares with the saturating form).
 
+use crate::fixed::rounded_high;
+
 /// `round(a · b / 2^15)`, half up, of two numbers of 16 bits that are not both −2^15.
 #[inline(always)]
 const fn high_mul(a: i32, b: i32) -> i32 {
@@ -92,12 +94,6 @@ fn high_mul_by(a: i32, constant: i32) -> i32 {
     // With 17 bits more a large one wraps to a negative one, which takes `a` away.
     let high = rounded_high(a, constant << 17);
     if constant < 1 << 14 { high } else { high + a }
-}
-
-/// `round(a · b / 2^32)`, half up.
-#[inline(always)]
-fn rounded_high(a: i32, b: i32) -> i32 {
-    (i64::from(a).wrapping_mul(i64::from(b)).wrapping_add(1 << 31) >> 32) as i32
 }
 
 /// `e^−((i + 1) / 2^12)` in Q0.15: [`exp_of_small`] on every remainder in Q3.12.

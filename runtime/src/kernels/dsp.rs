@@ -100,6 +100,24 @@ pub(super) fn spread(column: &mut [i16], zero_point: i32) -> bool {
     true
 }
 
+/// `round(a · b / 2^32)`, half up.
+#[allow(unsafe_code, reason = "SMMULR has no stable intrinsic")]
+#[inline(always)]
+pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
+    let high: i32;
+    // SAFETY: it reads two registers and writes one.
+    unsafe {
+        asm!(
+            "smmulr {high}, {a}, {b}",
+            a = in(reg) a,
+            b = in(reg) b,
+            high = lateout(reg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    high
+}
+
 /// Copies as many bytes as both slices have, without the call of a function.
 #[allow(unsafe_code, reason = "a loop in Rust becomes a call of memcpy, which is slow for a few bytes")]
 #[inline(always)]

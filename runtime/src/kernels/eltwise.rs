@@ -6,7 +6,7 @@
 #[cfg(thumbnet_asm)]
 use super::asm_eltwise::Finish;
 use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
-use crate::fixed::{requantize, requantize_double};
+use crate::fixed::{requantize, requantize_double, rounded_high};
 use crate::format::BinaryFunction;
 
 /// Which operand the output lies over.
@@ -168,7 +168,7 @@ impl Factor {
     /// Of `twice / 2`, which is below 2^30.
     #[inline(always)]
     fn of_half(&self, twice: i32) -> i32 {
-        let high = (i64::from(twice).wrapping_mul(i64::from(self.multiplier)).wrapping_add(1 << 31) >> 32) as i32;
+        let high = rounded_high(twice, self.multiplier);
         (high.wrapping_add(high >> 31 & self.is_rounded).wrapping_add(self.half)) >> (self.right & 31)
     }
 }

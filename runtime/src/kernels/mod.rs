@@ -78,6 +78,8 @@ mod window;
 pub mod winograd;
 
 pub use crate::format::Cell;
+#[cfg(thumbnet_dsp)]
+pub(crate) use dsp::rounded_high;
 pub use stream::Stream;
 
 /// Name of the kernels that this build uses; `build.rs` chooses by the target.
