@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use super::Scale;
-use super::lstm::BLOCK;
+use super::lstm::{BLOCK, CELLS};
 use crate::fixed16::SMALL;
 
 /// How the sums of a gate are scaled; the assembly counts on the order of the fields.
@@ -77,7 +77,7 @@ macro_rules! shrink {
     };
 }
 
-/// `gates[k][j] = sat16(sat16(s_k·(inputs + biases)[j][k]) + r_k·recurrents[j][k])` for as many cells as there are biases, at most 4.
+/// `gates[k][j] = sat16(sat16(s_k·(inputs + biases)[j][k]) + r_k·recurrents[j][k])` for as many cells as there are biases, at most [`CELLS`].
 #[allow(unsafe_code, reason = "SMMULR has no stable intrinsic")]
 #[inline(always)]
 pub(super) fn activate(
@@ -85,14 +85,14 @@ pub(super) fn activate(
     inputs: &[i32; BLOCK],
     recurrents: &[i32; BLOCK],
     biases: &[i32],
-    gates: &mut [[i16; 4]; 4],
+    gates: &mut [[i16; CELLS]; 4],
 ) {
-    let cells = (biases.len() / 4).min(4);
+    let cells = (biases.len() / 4).min(CELLS);
     if cells == 0 {
         return;
     }
     // SAFETY: for each of 4 gates, `cells` rounds read a word of both sums and of the biases, 4 words apart, the last of which is
-    // word `4·(cells − 1) + 3`, and write a halfword of that gate's 4; six words are read of each of the 4 scales.
+    // word `4·(cells − 1) + 3`, and write a halfword of that gate's 16; six words are read of each of the 4 scales.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -121,7 +121,7 @@ pub(super) fn activate(
             "sub r2, r2, r7, lsl #4",
             "add r2, #4",
             "sub r3, r3, r7, lsl #1",
-            "add r3, #8",
+            "add r3, #32",
             "cmp r4, r5",
             "bne 2b",
             "add sp, #8",

@@ -18,8 +18,9 @@ use crate::fixed::{requantize_accumulator, rounded_right};
 use crate::fixed16::sigmoid;
 use crate::fixed16::{saturate, tanh};
 
-/// Gates of four cells, which are computed at a time.
-pub(super) const BLOCK: usize = 16;
+/// Cells that are computed at a time, and their gates.
+pub(super) const CELLS: usize = 16;
+pub(super) const BLOCK: usize = 4 * CELLS;
 
 /// Bytes of scratch: the cell state, where no run leaves one to the next.
 #[must_use]
@@ -62,42 +63,46 @@ fn sequence(p: &Lstm<'_>, x: &[i8], first: &[i8], cell: &mut [i16], y: &mut [i8]
     }
 }
 
-/// One time step, four cells at a time; `hidden` is the previous output, empty for zeros.
+/// One time step, some cells at a time; `hidden` is the previous output, empty for zeros.
 #[inline(never)]
 fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
     let mut input_rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
     let mut recurrent_rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
-    let (mut inputs, mut recurrents) = ([0; BLOCK], [0; BLOCK]);
+    let (mut inputs, mut recurrents, mut gates) = ([0; BLOCK], [0; BLOCK], [[0; CELLS]; 4]);
     let scales = Scales::new(p);
-    let blocks = cell.chunks_mut(BLOCK / 4).zip(y.chunks_mut(BLOCK / 4)).zip(p.biases.chunks(BLOCK));
+    let blocks = cell.chunks_mut(CELLS).zip(y.chunks_mut(CELLS)).zip(p.biases.chunks(BLOCK));
     for ((cell, y), biases) in blocks {
         input_rows.sums(biases.len(), x, p.input_zero_point, &mut inputs);
         // Without a hidden state the sums stay zero.
         if !hidden.is_empty() {
             recurrent_rows.sums(biases.len(), hidden, p.hidden_zero_point, &mut recurrents);
         }
-        cells(p, scales.gates(p, &inputs, &recurrents, biases), cell, y);
+        scales.gates(p, &inputs, &recurrents, biases, &mut gates);
+        cells(p, &mut gates, cell, y);
         (input_rows, recurrent_rows) = (input_rows.from(BLOCK), recurrent_rows.from(BLOCK));
     }
 }
 
-/// The next states of four cells or less, and their outputs, from what goes into each of their gates.
+/// The next states of a block of cells, and their outputs, from what goes into each of their gates.
 #[inline(always)]
-fn cells(p: &Lstm<'_>, [mut input, mut forget, mut new, mut output]: [[i16; 4]; 4], cell: &mut [i16], y: &mut [i8]) {
-    [&mut input, &mut forget, &mut output].into_iter().for_each(|gate| all_sigmoid(gate));
-    all_tanh(&mut new, 3);
-    let right = 30u32.saturating_sub(p.cell_fraction);
-    let mut squashed = [0i16; 4];
-    let gates = input.into_iter().zip(forget).zip(new);
-    for ((c, squashed), ((i, f), g)) in cell.iter_mut().zip(&mut squashed).zip(gates) {
-        let kept = rounded_right(i32::from(f) * i32::from(*c), 15);
-        let new = rounded_right(i32::from(i) * i32::from(g), right);
-        *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
-        *squashed = *c;
+fn cells(p: &Lstm<'_>, gates: &mut [[i16; CELLS]; 4], cell: &mut [i16], y: &mut [i8]) {
+    let count = cell.len().min(CELLS);
+    for (number, gate) in gates.iter_mut().enumerate() {
+        let gate = gate.get_mut(..count).unwrap_or_default();
+        if number == 2 { all_tanh(gate, 3) } else { all_sigmoid(gate) }
     }
-    all_tanh(&mut squashed, 15u32.saturating_sub(p.cell_fraction));
-    for ((y, o), squashed) in y.iter_mut().zip(output).zip(squashed) {
-        let out = i32::from(o) * i32::from(squashed);
+    let [input, forget, new, output] = gates;
+    let right = 30u32.saturating_sub(p.cell_fraction);
+    for (((c, i), f), g) in cell.iter_mut().zip(&mut *input).zip(&*forget).zip(&*new) {
+        let kept = rounded_right(i32::from(*f) * i32::from(*c), 15);
+        let new = rounded_right(i32::from(*i) * i32::from(*g), right);
+        *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
+        // Its place is free now.
+        *i = *c;
+    }
+    all_tanh(input.get_mut(..count).unwrap_or_default(), 15u32.saturating_sub(p.cell_fraction));
+    for ((y, o), squashed) in y.iter_mut().zip(output).zip(input) {
+        let out = i32::from(*o) * i32::from(*squashed);
         let out = requantize_accumulator(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;
     }
@@ -138,14 +143,19 @@ impl Scales {
         }
     }
 
-    /// What goes into each gate of four cells or less: `[gate][cell]`.
+    /// What goes into each gate of a block of cells: `[gate][cell]`.
     #[inline(always)]
-    fn gates(&self, p: &Lstm<'_>, inputs: &[i32; BLOCK], recurrents: &[i32; BLOCK], biases: &[i32]) -> [[i16; 4]; 4] {
-        let mut gates = [[0; 4]; 4];
+    fn gates(
+        &self,
+        p: &Lstm<'_>,
+        inputs: &[i32; BLOCK],
+        recurrents: &[i32; BLOCK],
+        biases: &[i32],
+        gates: &mut [[i16; CELLS]; 4],
+    ) {
         #[cfg(thumbnet_dsp)]
         if let Some(scales) = &self.prepared {
-            super::dsp_lstm::activate(scales, inputs, recurrents, biases, &mut gates);
-            return gates;
+            return super::dsp_lstm::activate(scales, inputs, recurrents, biases, gates);
         }
         let sums = inputs.as_chunks::<4>().0.iter().zip(recurrents.as_chunks::<4>().0).zip(biases.as_chunks::<4>().0);
         for (cell, ((input, recurrent), biases)) in sums.enumerate() {
@@ -153,10 +163,9 @@ impl Scales {
                 let (s, r) = (p.input_scales[k], p.recurrent_scales[k]);
                 let input = requantize_accumulator(biases[k].wrapping_add(input[k]), s.multiplier, s.shift);
                 let recurrent = requantize_accumulator(recurrent[k], r.multiplier, r.shift);
-                gate[cell & 3] = saturate(i32::from(saturate(input)).saturating_add(recurrent));
+                gate[cell % CELLS] = saturate(i32::from(saturate(input)).saturating_add(recurrent));
             }
         }
-        gates
     }
 }
 

@@ -68,15 +68,21 @@ impl Taps {
 #[inline(always)]
 fn pool(p: &Pool, mut io: Stream<'_>, pixel: impl Fn(&[i8], Taps, &mut [i8])) {
     let [_, height, width, channels] = p.input;
+    let [batches, rows, columns, _] = p.output;
     let pitch = width.wrapping_mul(channels);
-    for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
-        let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-        let corner = n.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
-        let skip = pitch.wrapping_sub(across.count.wrapping_mul(channels));
-        let taps = Taps { count: [across.count, down.count], step: [channels, skip] };
-        let outputs = index.saturating_mul(channels);
-        let Some((x, y)) = io.both(corner.wrapping_mul(channels), outputs, channels) else { return };
-        pixel(x, taps, y);
+    let mut outputs = 0usize;
+    for (n, oy) in (0..batches).flat_map(|n| (0..rows).map(move |oy| (n, oy))) {
+        let down = p.window.inside(0, oy, height);
+        let row = n.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(pitch);
+        for ox in 0..columns {
+            let across = p.window.inside(1, ox, width);
+            let skip = pitch.wrapping_sub(across.count.wrapping_mul(channels));
+            let taps = Taps { count: [across.count, down.count], step: [channels, skip] };
+            let corner = row.wrapping_add(across.place.wrapping_mul(channels));
+            let Some((x, y)) = io.both(corner, outputs, channels) else { return };
+            pixel(x, taps, y);
+            outputs = outputs.wrapping_add(channels);
+        }
     }
 }
 

@@ -21,6 +21,7 @@
 //! Sources: Elman, "Finding structure in time", 1990; Hochreiter and Schmidhuber, "Long short-term memory", 1997; Cho et
 //! al., "Learning phrase representations using RNN encoder-decoder", 2014.
 
+use super::dot::copy;
 use super::rows::Rows;
 use super::{Cell, Channel, Recurrent};
 use crate::fixed::requantize_accumulator;
@@ -118,7 +119,7 @@ fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], scr
         step(p, x, &mut state, scratch);
         if !p.last_only || number == last {
             let y = if p.reverse { outputs.next_back() } else { outputs.next() };
-            y.into_iter().flatten().zip(&*state.hidden).for_each(|(to, &from)| *to = from);
+            copy(state.hidden, y.unwrap_or_default());
         }
     }
 }
