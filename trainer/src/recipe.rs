@@ -167,6 +167,15 @@ impl Recipe {
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
         }
+        if let (Some(rate), Some(FrontEnd::Spectrum(spectrum))) = (self.data.rate(), &self.front_end)
+            && rate != spectrum.rate
+        {
+            bail!(
+                "front_end: rate {} is not the data's rate of {rate} samples per second: recordings are resampled to the \
+                 latter, so say the same in both",
+                spectrum.rate
+            );
+        }
         self.nodes()?;
         Ok(self)
     }
@@ -370,6 +379,19 @@ mod tests {
         assert!(found.contains("not an activation"), "{found}");
         let found = error("[[layer]]\nfilters = 3\n");
         assert!(found.contains("layer 1") && found.contains("no op"), "{found}");
+    }
+
+    #[test]
+    fn rates_of_recordings_and_front_end_must_be_the_same() {
+        let text = |rate: u32| {
+            let data = "kind = \"wav\"\npath = \"x\"\nrate = 8000\nseconds = 1.0\n";
+            let front_end = "[front_end]\nfeatures = \"log_mel\"\nframe = 256\nhop = 128\nrate = ";
+            let head = HEAD.replace("kind = \"digits\"\n", &format!("{data}{front_end}{rate}\n"));
+            format!("{head}[[layer]]\nop = \"flatten\"\n")
+        };
+        Recipe::parse(&text(8000)).unwrap();
+        let found = format!("{:#}", Recipe::parse(&text(16_000)).unwrap_err());
+        assert!(found.contains("rate 16000") && found.contains("rate of 8000"), "{found}");
     }
 
     #[test]

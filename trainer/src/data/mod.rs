@@ -7,6 +7,7 @@ mod download;
 mod files;
 mod folder;
 mod idx;
+mod noise;
 mod npy;
 mod preprocess;
 mod series;
@@ -18,6 +19,7 @@ mod waveform;
 mod waves;
 
 pub use augment::Augment;
+pub use noise::Noise;
 pub use preprocess::{Preprocess, Scaling};
 pub use source::{Loaded, Source};
 pub use wav::read as read_wav;
@@ -78,7 +80,13 @@ impl Dataset {
             Targets::Values { width, data } => data.len() / (*width).max(1),
         };
         ensure!(inputs == targets, "{inputs} samples but {targets} labels: they must belong together one by one");
-        ensure!(self.inputs.iter().all(|x| x.is_finite()), "a raw value is not a finite number: clean the data first");
+        if let Some(at) = self.inputs.iter().position(|x| !x.is_finite()) {
+            let (sample, value) = (at / width, self.inputs[at]);
+            anyhow::bail!(
+                "sample {sample}, value {} is {value}, not a finite number: fill the gap or remove the sample",
+                at % width
+            );
+        }
         Ok(self)
     }
 

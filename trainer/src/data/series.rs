@@ -57,13 +57,18 @@ fn rows(path: &Path) -> Result<Vec<Vec<f32>>> {
         }
         let row = fields.iter().map(|field| {
             let value = field.parse().ok().filter(|value: &f32| value.is_finite());
-            value.with_context(|| format!("{}, line {number}: \"{field}\" is not a finite number", path.display()))
+            value.with_context(|| {
+                format!(
+                    "{}, line {number}: \"{field}\" is not a finite number: fill the gap or remove the row",
+                    path.display()
+                )
+            })
         });
         let row = row.collect::<Result<Vec<f32>>>()?;
         let columns = rows.first().map_or(row.len(), Vec::len);
         ensure!(
             row.len() == columns,
-            "{}, line {number}: {} numbers, the lines before have {columns}",
+            "{}, line {number}: {} numbers, the lines before have {columns}: complete or remove the row",
             path.display(),
             row.len()
         );
@@ -104,8 +109,15 @@ mod tests {
         let error = |text| format!("{:#}", read(text).unwrap_err());
         let found = error("1,2\n3,NaN\n");
         assert!(found.contains("walk.csv, line 2") && found.contains("NaN"), "{found}");
-        let found = error("1,2\n3\n");
-        assert!(found.contains("line 2: 1 numbers") && found.contains("have 2"), "{found}");
+        for text in ["1,2\n3,inf\n", "1,2\n3,-inf\n", "1,2\n3,1e99\n", "1,2\n3,?\n"] {
+            let found = error(text);
+            assert!(found.contains("line 2") && found.contains("not a finite number: fill the gap"), "{found}");
+        }
+        for (text, count) in [("1,2\n3\n", 1), ("1,2\n3,4,5\n", 3), ("1,2\n3,\n", 1)] {
+            let found = error(text);
+            assert!(found.contains(&format!("line 2: {count} numbers")) && found.contains("have 2"), "{found}");
+        }
         assert!(error("x,y\n").contains("holds no numbers"));
+        assert!(error("").contains("holds no numbers"));
     }
 }

@@ -171,6 +171,15 @@ impl Source {
         self
     }
 
+    /// Samples per second, where they are sound.
+    #[must_use]
+    pub const fn rate(&self) -> Option<u32> {
+        match self {
+            Self::Wav { rate, .. } => Some(*rate),
+            _ => None,
+        }
+    }
+
     /// Reads or makes all samples. `seed` decides the split and what is generated.
     ///
     /// # Errors

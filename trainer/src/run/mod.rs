@@ -64,7 +64,8 @@ pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Repo
     let size = input_bytes(&checked);
     ensure!(
         !inputs.is_empty() && inputs.len().is_multiple_of(size),
-        "the input has {} bytes, expected one or more times {size} (all inputs of one inference)",
+        "the input has {} bytes, expected one or more times {size} (all inputs of one inference): cut or fill it up; a model \
+         that was exported with --stream takes a sequence of any length, part by part",
         inputs.len()
     );
     match target.board() {

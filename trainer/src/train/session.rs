@@ -16,7 +16,7 @@ use super::RunDir;
 use super::checkpoint::Checkpoint;
 use super::evaluate::{Evaluation, argmax, evaluate};
 use super::progress::Progress;
-use crate::data::{Dataset, Loaded, Preprocess};
+use crate::data::{Dataset, Loaded, Noise, Preprocess};
 use crate::files::replace;
 use crate::graph::{Graph, Op};
 use crate::model::{Meta, Model};
@@ -123,6 +123,8 @@ struct Trainer<'a> {
     meta: Meta,
     train: Dataset,
     validation: Option<Dataset>,
+    /// What is mixed into the training samples.
+    noise: Option<Noise>,
     params: Params,
     optimizer: ModuleOptimizer,
     checkpoint: Checkpoint,
@@ -170,6 +172,7 @@ impl<'a> Trainer<'a> {
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),
+            noise: Noise::load(&recipe.augment.waveform, recipe.data.rate())?,
             recipe,
             options,
             net,
@@ -247,10 +250,14 @@ impl<'a> Trainer<'a> {
 
     /// One step of the optimizer; gives loss and right predictions of the batch.
     fn step(&mut self, batch: &[usize], rate: f64, rng: &mut StdRng) -> Result<(f64, usize)> {
-        let augment = self.recipe.augment;
+        let augment = &self.recipe.augment;
         let fill = self.train.range.map_or(0.0, |[low, _]| low);
         let numbers = if augment.is_active() {
-            let mut change = |&index: &usize| augment.apply(self.train.sample(index), &self.train.shape, fill, rng);
+            let mut change = |&index: &usize| {
+                let mut changed = augment.apply(self.train.sample(index), &self.train.shape, fill, rng);
+                self.noise.iter().for_each(|noise| noise.mix(&mut changed, rng));
+                changed
+            };
             let changed: Vec<Vec<f32>> = batch.iter().map(&mut change).collect();
             let mut numbers = self.meta.apply(changed.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
             let width = self.shape().iter().product();
