@@ -49,17 +49,28 @@ pub fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Prog
 /// Short frames at 8 kHz.
 #[must_use]
 pub fn front_end() -> FrontEnd {
+    spectrum(Features::LogMel, 100)
+}
+
+/// The same with energies that are normalized, in frames that overlap, or not.
+#[must_use]
+pub fn normalized(overlaps: bool) -> FrontEnd {
+    spectrum(Features::Pcen, if overlaps { 100 } else { 40 })
+}
+
+fn spectrum(features: Features, frame: usize) -> FrontEnd {
     FrontEnd::Spectrum(Spectrum {
-        features: Features::LogMel,
+        features,
         rate: 8_000,
-        frame: 100,
+        frame,
         hop: 40,
-        fft: None,
+        fft: Some(128),
         bands: 12,
         low_hz: 100.0,
         high_hz: None,
         floor_db: -90.0,
         coefficients: None,
+        pcen: None,
     })
 }
 

@@ -196,7 +196,8 @@ impl<'m> Call<'m> {
             Self::Lstm(p) => lstm::scratch_len(p),
             Self::Recurrent(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
-            Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
+            Self::Spectrogram(p) => spectrogram::scratch_len(p, false),
+            Self::SpectrogramFrom(p) => spectrogram::scratch_len(p, true),
             Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
@@ -318,6 +319,7 @@ fn short_time_spectrum<'m>(
         hop: p.hop as usize,
         log2,
         floor: p.floor,
+        pcen: (p.pcen.smoothing > 0).then_some(p.pcen),
         zero_point: y.zero_point,
         window: numbers(data, p.window, p.frame as usize)?,
         twiddles: numbers(data, p.twiddles, 1 << (log2 - 1))?,

@@ -5,8 +5,8 @@ use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::fixed::Rounding;
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, Place, RecurrentParams, ReduceFunction,
-    SpectrogramParams, Step, Tensor,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, PcenParams, Place, RecurrentParams,
+    ReduceFunction, SpectrogramParams, Step, Tensor,
 };
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
@@ -169,14 +169,18 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
-    let (svdf, cells, samples, motion);
+    let (svdf, cells, sound, motion);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
         Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
             return Ok(());
         }
         Op::Spectrogram(p) => {
-            samples = [(DType::I16, p.frame.checked_sub(p.hop).map(|past| past as usize))];
-            &samples
+            let past = p.frame.checked_sub(p.hop).map(|past| past as usize);
+            sound = [(DType::I16, past), (DType::I32, (p.bands as usize).checked_mul(2))];
+            // What has no element is no state.
+            let from = usize::from(past == Some(0));
+            let to = if p.pcen.smoothing > 0 { 2 } else { 1 };
+            sound.get(from..to).unwrap_or(&[])
         }
         Op::Motion(p) => {
             let past = p.window.checked_sub(p.hop).map(|past| past as usize);
@@ -380,6 +384,15 @@ fn spectrum(p: &SpectrogramParams, bound: &Spectrogram<'_>) -> Result<(), StepPr
     let fits = p.frame <= 1 << bound.log2 && (1..=p.frame).contains(&p.hop);
     check(fits && bound.frames > 0 && bound.samples.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
     check(p.has_coefficients <= 1 && (0..=64 << 10).contains(&p.floor), StepProblem::Params)?;
+    let PcenParams { smoothing, epsilon, gain, bias, power, start, full_scale } = p.pcen;
+    let is_normalized = smoothing <= 1 << 16
+        && epsilon > 0
+        && gain <= 1 << 15
+        && power <= 1 << 15
+        && start >= 0
+        && (0..=64 << 16).contains(&full_scale);
+    let is_absent = [smoothing, epsilon, gain, bias, power] == [0; 5] && start == 0 && full_scale == 0;
+    check(if smoothing > 0 { is_normalized } else { is_absent }, StepProblem::Params)?;
     check(p.has_coefficients == 1 || bound.bands.len() == bound.features(), StepProblem::Shape)?;
     check(!bound.bands.is_empty(), StepProblem::Params)?;
     bands(bound.twiddles.len(), bound.bands, bound.weights)?;

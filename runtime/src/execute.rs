@@ -144,8 +144,15 @@ fn stateful<'m>(
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
         }
         Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
-            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
-            spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+            // What has no element is no state: the samples before, where frames do not overlap, and the memories.
+            let has_past = p.window.len() > p.hop;
+            let before = if has_past { range(1)? } else { 0..0 };
+            let memories = if p.pcen.is_some() { range(1 + usize::from(has_past))? } else { 0..0 };
+            let [before, memories] = state.get_disjoint_mut([before, memories]).ok()?;
+            let before = bytemuck::try_cast_slice_mut(before).ok()?;
+            let memories = bytemuck::try_cast_slice_mut(memories).ok()?;
+            let x = bytemuck::try_cast_slice(x).ok()?;
+            spectrogram::spectrogram_from(p, x, before, memories, i8s(y), i8s(scratch));
         }
         Call::MotionFrom(p) if ops::MOTION => {
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;

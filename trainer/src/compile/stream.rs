@@ -124,10 +124,13 @@ impl Builder<'_> {
             return self.on_whole(op, &inputs, output);
         }
         match op {
-            Op::Spectrogram(p) => self.framed(op, vec![1, p.frame - p.hop], inputs[0], output, chunk),
+            Op::Spectrogram(p) => {
+                let memories = (p.pcen.smoothing > 0).then(|| vec![1, p.bands, 2]);
+                self.framed(op, vec![1, p.frame - p.hop], memories, inputs[0], output, chunk)
+            }
             Op::Motion(p) => {
                 let axes = self.shape(inputs[0])[2];
-                self.framed(op, vec![1, p.window - p.hop, axes], inputs[0], output, chunk)
+                self.framed(op, vec![1, p.window - p.hop, axes], None, inputs[0], output, chunk)
             }
             Op::Recurrent(p) if p.reverse == 0 => self.recurrent(op, p.cell, inputs[0], output, chunk),
             Op::Conv2d(mut p) => match self.window(inputs[0], [p.size[0], p.dilation[0], p.stride[0]], p.pad, chunk) {
@@ -226,13 +229,24 @@ impl Builder<'_> {
         window
     }
 
-    /// A front end, whose frames share samples: it keeps the `past` ones.
-    fn framed(&mut self, op: Op, past: Vec<u32>, input: usize, output: usize, chunk: u32) -> Now {
+    /// A front end, whose frames share samples: it keeps the `past` ones, and what else it remembers.
+    fn framed(
+        &mut self,
+        op: Op,
+        past: Vec<u32>,
+        memories: Option<Vec<u32>>,
+        input: usize,
+        output: usize,
+        chunk: u32,
+    ) -> Now {
         let place = self.now[input].place;
+        let like = self.desc(place).clone();
         let mut places = vec![place];
         if !past.contains(&0) {
-            let like = self.desc(place).clone();
             places.push(self.state(&like, format!("{}/past", like.name), DType::I16, past));
+        }
+        if let Some(shape) = memories {
+            places.push(self.state(&like, format!("{}/memories", like.name), DType::I32, shape));
         }
         let mut tensor = self.old.tensors[output].clone();
         tensor.shape[1] = chunk;

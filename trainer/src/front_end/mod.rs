@@ -5,7 +5,7 @@ mod spectrum;
 mod tables;
 
 pub use motion::{Motion, MotionTables, Statistic};
-pub use spectrum::{Features, Spectrum, Tables};
+pub use spectrum::{Features, Pcen, Spectrum, Tables};
 
 use anyhow::Result;
 use serde::de::Error;

@@ -9,6 +9,7 @@ mod weights;
 use serde::{Deserialize, Serialize};
 
 pub use op::{Op, Padding, Pair, Recurrence};
+pub(crate) use op::{delta_padding, delta_taps, delta_unit};
 pub use shape::Shapes;
 pub(crate) use shape::resolve_axis;
 pub use weights::{Tensor, Weights};

@@ -11,7 +11,9 @@ use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use super::Params;
 use super::params::{Slots, read, slots};
 use super::recurrent::{Kernels, recurrent};
-use crate::graph::{self, Graph, Op, Padding, Pair, Recurrence, Shapes, resolve_axis};
+use crate::graph::{
+    self, Graph, Op, Padding, Pair, Recurrence, Shapes, delta_padding, delta_taps, delta_unit, resolve_axis,
+};
 
 /// What a node computes, for a whole batch.
 #[derive(Clone, Debug)]
@@ -171,6 +173,7 @@ impl Net {
             Op::Multiply => both(x, inputs.remove(0), |a, b| a * b),
             Op::Concat { axis } => concat(x, inputs, *axis, self.shapes[&node.name].len()),
             Op::ArgMax => x.map4(|x| x.argmax(1).float()),
+            Op::Delta { width, centered } => x.map4(|x| delta(x, *width, *centered)),
             op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
                 (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, others),
                 (x, _) => x,
@@ -224,6 +227,17 @@ fn pads(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padd
         let [before, after] = padding.along(axis, len, reach, stride.0[axis]);
         (before, after)
     })
+}
+
+/// The slopes of every channel, by a fixed filter over time.
+fn delta(x: Tensor<4>, width: usize, centered: bool) -> Tensor<4> {
+    let channels = x.dims()[1];
+    let taps: Vec<f32> = delta_taps(width).into_iter().map(|tap| (f64::from(tap) * delta_unit(width)) as f32).collect();
+    let kernel = Tensor::<4>::from_data(TensorData::new(taps, [1, 1, 2 * width + 1, 1]), &x.device());
+    let [before, after] = delta_padding(width, centered);
+    let padding = [(before, after), (0, 0)];
+    let options = ConvOptions { stride: [1, 1], padding, dilation: [1, 1], groups: channels };
+    conv2d(x, kernel.repeat_dim(0, channels), None, options)
 }
 
 /// Zero with probability `rate`, the rest scaled so that the expectation stays; only where gradients are computed.

@@ -31,7 +31,7 @@ impl Lowering<'_> {
 
     fn spectrum(&mut self, spectrum: &Spectrum, quant: Quant) -> Result<StepOp> {
         let tables = spectrum.tables()?;
-        let channels = self.features(&vec![[1.0 / 1024.0, 0.0]; spectrum.width()], quant)?;
+        let channels = self.features(&vec![[spectrum.unit(), 0.0]; spectrum.width()], quant)?;
         Ok(StepOp::Spectrogram(SpectrogramParams {
             frame: spectrum.frame as u32,
             hop: spectrum.hop as u32,
@@ -39,6 +39,7 @@ impl Lowering<'_> {
             bands: tables.bands.len() as u32,
             weight_count: tables.weights.len() as u32,
             floor: tables.floor,
+            pcen: tables.pcen,
             has_coefficients: u32::from(!tables.coefficients.is_empty()),
             window: self.program.push_data(&tables.window),
             twiddles: self.program.push_data(&tables.twiddles),

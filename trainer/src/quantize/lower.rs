@@ -15,7 +15,7 @@ use super::calibrate::{Activations, range};
 use super::overflow;
 use super::scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
 use crate::compile::{Program, StepDesc, TensorDesc};
-use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, resolve_axis};
+use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, delta_padding, delta_taps, delta_unit, resolve_axis};
 use crate::model::Model;
 use crate::recipe::Calibration;
 
@@ -156,6 +156,7 @@ impl Lowering<'_> {
             Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. } => {
                 self.recurrent(node, node.op.recurrence().context("it is recurrent")?)?;
             }
+            Op::Delta { width, centered } => self.delta(node, *width, *centered)?,
             Op::MaxPool2d { size, stride, padding } | Op::AveragePool2d { size, stride, padding } => {
                 let stride = stride.unwrap_or(*size);
                 let image = self.image(&node.inputs[0]);
@@ -205,6 +206,34 @@ impl Lowering<'_> {
             }
             Op::BatchNorm { .. } | Op::Dropout { .. } => anyhow::bail!("it should have been folded"),
         }
+        Ok(())
+    }
+
+    /// A depthwise convolution whose taps are exact: integers times one factor, as large as int8 allows. They add up to 0, so that
+    /// there is no bias.
+    fn delta(&mut self, node: &Node, width: usize, centered: bool) -> Result<()> {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let output = self.calibrated(&node.name);
+        let channels = self.image(&node.inputs[0])[2];
+        let most = (127 / width) as i32;
+        let taps: Vec<i8> = delta_taps(width).iter().map(|&tap| (tap as i32 * most) as i8).collect();
+        let weights: Vec<i8> = taps.iter().flat_map(|&tap| std::iter::repeat_n(tap, channels)).collect();
+        let factor =
+            multiplier(f64::from(input.scale) * delta_unit(width) / f64::from(most) / f64::from(output.scale))?;
+        overflow::check(taps.iter().copied(), 0, input.zero_point, factor.shift)?;
+        let channel = Channel { bias: 0, multiplier: factor.multiplier, shift: factor.shift };
+        let params = ConvParams {
+            size: [taps.len() as u32, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: border([delta_padding(width, centered), [0, 0]]),
+            clamp: Clamp::NONE,
+            rounding: Rounding::Double,
+            layout: Layout::Plain,
+            weights: self.program.push_data(&weights),
+            channels: self.program.push_data(&vec![channel; channels]),
+        };
+        self.finish(node, &node.name, output, StepOp::DepthwiseConv2d(params), vec![x]);
         Ok(())
     }
 
