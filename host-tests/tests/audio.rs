@@ -170,7 +170,7 @@ fn network(features: Features) -> (Model, Dataset) {
     let count = 8;
     let inputs: Vec<f32> = (0..count).flat_map(|seed| sweep(1_700, 6.0 * seed as f64, seed)).collect();
     let targets = Targets::Values { width: 12, data: vec![0.0; 12 * count as usize] };
-    let data = Dataset { shape: vec![1_700], inputs, targets, classes: vec![], range: None };
+    let data = Dataset { shape: vec![1_700], inputs, targets, classes: vec![], range: None, lengths: vec![] };
     let shape = front_end.shape(&data.shape).unwrap();
     let graph = Graph {
         name: "audio".into(),
@@ -185,7 +185,7 @@ fn network(features: Features) -> (Model, Dataset) {
         Model {
             graph,
             weights,
-            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)) },
+            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)), masked: false },
         },
         data,
     )

@@ -563,10 +563,10 @@ ops! {
     3 DepthwiseConv2d(ConvParams) "depthwise_conv2d" 1..=1;
     /// Matrix times vector.
     4 FullyConnected(FullyConnectedParams) "fully_connected" 1..=1;
-    /// Maximum over a window.
-    5 MaxPool2d(PoolParams) "max_pool2d" 1..=1;
-    /// Average over a window.
-    6 AveragePool2d(PoolParams) "average_pool2d" 1..=1;
+    /// Maximum over a window; or over the whole image up to a row, whose number is a second input.
+    5 MaxPool2d(PoolParams) "max_pool2d" 1..=2;
+    /// Average over a window; or over the whole image up to a row, whose number is a second input.
+    6 AveragePool2d(PoolParams) "average_pool2d" 1..=2;
     /// Elementwise sum.
     7 Add(AddParams) "add" 2..=2;
     /// Elementwise product.
@@ -605,7 +605,7 @@ ops! {
     /// Elements along an axis of the first input by the i32 numbers of the second.
     24 Gather(GatherParams) "gather" 2..=2;
     /// Recurrent layer over a sequence: of the input alone with empty states, or of the input, hidden state and, but for a
-    /// simple layer, memory, which it changes.
+    /// simple layer, memory, which it changes; or of the input and its length (i32), with empty states.
     25 Recurrent(RecurrentParams) "recurrent" 1..=3;
     /// Features of the short-time spectrum of i16 samples: of the input alone, as if silence came before, or of the input and
     /// what it changes: the samples before, and the memories of bands that are normalized.

@@ -63,6 +63,7 @@ pub mod spectrogram;
 mod stream;
 pub mod svdf;
 pub mod transpose_conv;
+pub mod up_to;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 pub mod view;

@@ -50,6 +50,7 @@ struct Builder<'a> {
 pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)> {
     ensure!(frames > 0, "a run must take at least one frame");
     ensure!(program.states().next().is_none(), "the model streams already");
+    let program = &endless(program)?;
     let first = program.first_result();
     let mut builder = Builder {
         old: program,
@@ -68,6 +69,30 @@ pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)
         builder.now.push(now);
     }
     Ok(builder.finish())
+}
+
+/// Without the length of a masked sequence: a stream ends where nothing more is fed, and a recurrent layer has its answer then.
+fn endless(program: &Program) -> Result<Program> {
+    let mut program = program.clone();
+    if program.inputs != 2 || !program.is_length(1) {
+        return Ok(program);
+    }
+    for step in &mut program.steps {
+        if step.inputs.get(1) == Some(&1) {
+            ensure!(
+                matches!(step.op, Op::Recurrent(p) if p.reverse == 0),
+                "{} takes a masked sequence as a whole and cannot stream: take the last state of a recurrent layer, or export without \
+                 --stream",
+                step.op.name()
+            );
+            step.inputs.truncate(1);
+        }
+        step.inputs.iter_mut().filter(|input| **input > 1).for_each(|input| *input -= 1);
+    }
+    program.tensors.remove(1);
+    program.inputs = 1;
+    program.outputs.iter_mut().for_each(|output| *output -= 1);
+    Ok(program)
 }
 
 impl Builder<'_> {

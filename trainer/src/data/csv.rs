@@ -37,7 +37,7 @@ pub(super) fn load(path: &Path, label: Option<&str>, classify: bool) -> Result<D
         let data = labels.iter().map(|(line, field)| number(field, path, *line, name)).collect::<Result<_>>()?;
         (Targets::Values { width: 1, data }, Vec::new())
     };
-    Ok(Dataset { shape: vec![last], inputs, targets, classes, range: None })
+    Ok(Dataset { shape: vec![last], inputs, targets, classes, range: None, lengths: vec![] })
 }
 
 fn number(field: &str, path: &Path, line: u64, column: &str) -> Result<f32> {

@@ -25,6 +25,8 @@ pub(super) struct Options {
     pub trim_db: Option<f32>,
     /// So many samples of silence, noise and parts of words, as a share of the recordings, become a class of their own.
     pub background: f64,
+    /// Whether shorter recordings start at once and networks do not see the silence behind them.
+    pub masked: bool,
     /// Decides what is left to chance.
     pub seed: u64,
 }
@@ -40,8 +42,9 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
     ensure!(RATES.contains(&options.rate), "data: rate {} is not in {RATES:?} samples per second", options.rate);
     ensure!(options.length > 0, "data: seconds must be positive, and hold one sample at least");
     let set = |part: &[(usize, std::path::PathBuf)]| -> Result<Dataset> {
-        let mut samples: Vec<Vec<f32>> =
+        let fitted: Vec<(Vec<f32>, usize)> =
             part.par_iter().map(|(_, path)| fitted(path, options)).collect::<Result<_>>()?;
+        let (mut samples, mut lengths): (Vec<Vec<f32>>, Vec<usize>) = fitted.into_iter().unzip();
         let mut labels: Vec<usize> = part.iter().map(|(label, _)| *label).collect();
         let mut classes = files.classes.clone();
         if options.background > 0.0 {
@@ -50,6 +53,7 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
             let others: Vec<_> = (0..count).map(|_| background(&samples, &mut rng)).collect();
             samples.extend(others);
             labels.resize(samples.len(), classes.len());
+            lengths.resize(samples.len(), options.length);
             classes.push(BACKGROUND.to_owned());
         }
         Ok(Dataset {
@@ -58,21 +62,24 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
             targets: Targets::Classes(labels),
             classes,
             range: Some([-32768.0, 32767.0]),
+            lengths: if options.masked { lengths } else { vec![] },
         })
     };
     Ok(Loaded { train: set(&files.train)?, test: set(&files.test)? })
 }
 
-fn fitted(path: &Path, options: &Options) -> Result<Vec<f32>> {
+/// Samples of the length asked for, and how many are those of the recording where it starts at once.
+fn fitted(path: &Path, options: &Options) -> Result<(Vec<f32>, usize)> {
     let mut samples = read(path, options.rate)?;
     if let Some(decibels) = options.trim_db {
         samples = trimmed(samples, decibels);
     }
     samples.truncate(options.length);
-    let mut fitted = vec![0.0; (options.length - samples.len()) / 2];
+    let len = samples.len();
+    let mut fitted = vec![0.0; if options.masked { 0 } else { (options.length - len) / 2 }];
     fitted.extend(samples);
     fitted.resize(options.length, 0.0);
-    Ok(fitted)
+    Ok((fitted, len))
 }
 
 /// Noise of some loudness and color, half of the times with the end of a word at the start, or the start of one at the end.
@@ -181,11 +188,14 @@ mod tests {
         let path = folder.path().join("a.wav");
         write(&path, 8000, 2, &[1, 3, 100, 300, -5, -5]);
         assert_eq!(at_its_rate(&path).unwrap(), (8000, vec![2.0, 200.0, -5.0]));
-        let options = |length, trim_db| Options { rate: 8000, length, trim_db, background: 0.0, seed: 0 };
-        assert_eq!(fitted(&path, &options(5, None)).unwrap(), [0.0, 2.0, 200.0, -5.0, 0.0]);
-        assert_eq!(fitted(&path, &options(2, None)).unwrap(), [2.0, 200.0]);
+        let options =
+            |length, trim_db| Options { rate: 8000, length, trim_db, background: 0.0, masked: false, seed: 0 };
+        assert_eq!(fitted(&path, &options(5, None)).unwrap().0, [0.0, 2.0, 200.0, -5.0, 0.0]);
+        let masked = Options { masked: true, ..options(5, None) };
+        assert_eq!(fitted(&path, &masked).unwrap(), (vec![2.0, 200.0, -5.0, 0.0, 0.0], 3));
+        assert_eq!(fitted(&path, &options(2, None)).unwrap(), (vec![2.0, 200.0], 2));
         // 20 dB below 200 is 20.
-        assert_eq!(fitted(&path, &options(2, Some(20.0))).unwrap(), [200.0, 0.0]);
+        assert_eq!(fitted(&path, &options(2, Some(20.0))).unwrap().0, [200.0, 0.0]);
     }
 
     #[test]
@@ -194,7 +204,7 @@ mod tests {
         let path = folder.path().join("a.wav");
         write(&path, 8000, 1, &[1000; 400]);
         let files = Files { classes: vec!["a".into()], train: vec![(0, path.clone()); 10], test: vec![(0, path)] };
-        let options = Options { rate: 8000, length: 800, trim_db: None, background: 0.5, seed: 1 };
+        let options = Options { rate: 8000, length: 800, trim_db: None, background: 0.5, masked: false, seed: 1 };
         let loaded = load(&files, &options).unwrap();
         assert_eq!(loaded.train.classes, ["a", "_background_"]);
         assert_eq!((loaded.train.len(), loaded.test.len()), (15, 2));
@@ -271,7 +281,7 @@ mod tests {
     fn a_rate_or_length_that_cannot_be_is_named() {
         let files = Files { classes: vec!["a".into()], train: vec![], test: vec![] };
         let error = |rate, length| {
-            let options = Options { rate, length, trim_db: None, background: 0.0, seed: 0 };
+            let options = Options { rate, length, trim_db: None, background: 0.0, masked: false, seed: 0 };
             load(&files, &options).unwrap_err().to_string()
         };
         assert!(error(0, 100).contains("rate 0") && error(8_000_000, 100).contains("rate 8000000"));

@@ -59,6 +59,15 @@ impl FrontEnd {
         }
     }
 
+    /// Samples, or rows, from one frame to the next.
+    #[must_use]
+    pub const fn hop(&self) -> usize {
+        match self {
+            Self::Spectrum(spectrum) => spectrum.hop,
+            Self::Motion(motion) => motion.hop,
+        }
+    }
+
     /// What computes the features of samples in 16 bits, which are rounded and clamped to them.
     ///
     /// # Errors

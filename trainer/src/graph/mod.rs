@@ -3,6 +3,7 @@
 //! Recipes and importers make it, burn trains it, the quantizer lowers it. Shapes are without the batch and NHWC.
 
 mod op;
+mod padding;
 mod shape;
 mod weights;
 

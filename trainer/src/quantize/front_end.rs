@@ -21,6 +21,7 @@ impl Lowering<'_> {
             FrontEnd::Motion(motion) => vec![1, shape[1] * motion.hop as u32, motion.axes as u32],
         };
         self.push_tensor("samples", DType::I16, samples, Quant { scale: 1.0, zero_point: 0 });
+        self.length();
         let op = match front_end {
             FrontEnd::Spectrum(spectrum) => self.spectrum(spectrum, quant)?,
             FrontEnd::Motion(motion) => self.motion(motion, quant)?,

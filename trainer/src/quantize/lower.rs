@@ -1,7 +1,7 @@
 //! From a folded float graph to a program: fuses activations and padding into the layers before and after, gives every
 //! tensor its quantization, and writes weights, biases and tables into the data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use thumbnet::fixed::Rounding;
@@ -25,7 +25,9 @@ pub(super) const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
 /// Lowers a model whose graph has no batch normalization and no dropout.
 pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
     let shapes = model.graph.shapes()?;
-    let mut lowering = Lowering { model, shapes, seen, method, program: Program::default(), tensors: BTreeMap::new() };
+    let padded = if model.meta.masked { model.graph.padded()? } else { BTreeSet::new() };
+    let (program, tensors) = (Program::default(), BTreeMap::new());
+    let mut lowering = Lowering { model, shapes, seen, method, padded, program, tensors };
     lowering.inputs()?;
     for node in &model.graph.nodes {
         if !lowering.tensors.contains_key(&node.name) {
@@ -44,6 +46,8 @@ pub(super) struct Lowering<'a> {
     shapes: Shapes,
     pub(super) seen: &'a Activations,
     method: Calibration,
+    /// Values of which not all steps are there.
+    padded: BTreeSet<String>,
     pub(super) program: Program,
     /// Tensor and quantization of every node that is done. A fused node has that of the step it went into.
     pub(super) tensors: BTreeMap<String, (usize, Quant)>,
@@ -82,8 +86,22 @@ impl Lowering<'_> {
         }
         let (name, shape) = (input.name.clone(), batched(&input.shape));
         self.push_tensor(&name, DType::I8, shape, quant);
+        self.length();
         self.tensors.insert(name, (0, quant));
         Ok(())
+    }
+
+    /// Pushes the second input of a masked model: how many steps of the first are there.
+    pub(super) fn length(&mut self) {
+        if self.model.meta.masked {
+            self.push_tensor("length", DType::I32, vec![1], Quant { scale: 1.0, zero_point: 0 });
+            self.program.inputs = 2;
+        }
+    }
+
+    /// A tensor, and how many of its steps are there where that differs.
+    pub(super) fn masked(&self, name: &str, tensor: usize) -> Vec<usize> {
+        if self.padded.contains(name) { vec![tensor, 1] } else { vec![tensor] }
     }
 
     pub(super) fn push_tensor(&mut self, name: &str, dtype: DType, shape: Vec<u32>, quant: Quant) {
@@ -327,7 +345,7 @@ impl Lowering<'_> {
         let is_max = node.op == Op::GlobalMaxPool2d;
         let op = if is_max { StepOp::MaxPool2d(params) } else { StepOp::AveragePool2d(params) };
         let pooled = format!("{}_pool", node.name);
-        self.push(&pooled, shape, input, op, vec![x]);
+        self.push(&pooled, shape, input, op, self.masked(&node.inputs[0], x));
         let pooled = self.tensors[&pooled].0;
         self.finish(node, &node.name, input, StepOp::Reshape, vec![pooled]);
     }
