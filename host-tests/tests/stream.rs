@@ -84,6 +84,18 @@ fn recurrent_layers_stream() {
 }
 
 #[test]
+fn singular_value_filters_stream() {
+    for text in
+        ["svdf units = 7; memory = 6; activation = \"relu\"", "svdf units = 7; rank = 3; memory = 5\ndense units = 3"]
+    {
+        let program = program(text, &[TIME, 6], None);
+        for frames in [1, 4, 24] {
+            check(&program, frames, &[]);
+        }
+    }
+}
+
+#[test]
 fn what_needs_the_whole_sequence_gets_it() {
     let pooled =
         program("gru units = 8; return_sequences = true\nglobal_average_pool1d\ndense units = 3", &[TIME, 6], None);

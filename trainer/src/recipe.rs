@@ -1,6 +1,7 @@
 //! Recipes: everything about a run in one TOML file, so that the same file and seed give the same bytes.
 
 mod sequence;
+mod svdf;
 
 use std::fs;
 use std::path::Path;
@@ -211,7 +212,13 @@ struct Layer {
     inputs: Vec<String>,
     bidirectional: bool,
     activation: Option<Op>,
-    op: Op,
+    what: What,
+}
+
+/// One operator, or several under one name.
+enum What {
+    Op(Op),
+    Svdf(svdf::Svdf),
 }
 
 impl Layer {
@@ -235,7 +242,12 @@ impl Layer {
             inputs: inputs.with_context(|| place(&name))?,
             bidirectional: bidirectional.with_context(|| place(&name))?,
             activation: activation.transpose().with_context(|| format!("activation of {}", place(&name)))?,
-            op: operator(table).with_context(|| place(&name))?,
+            what: if kind == svdf::NAME {
+                svdf::Svdf::parse(table).map(What::Svdf)
+            } else {
+                operator(table).map(What::Op)
+            }
+            .with_context(|| place(&name))?,
             place: place(&name),
             name,
         })
@@ -248,7 +260,10 @@ impl Layer {
             bail!("{}: {} is not an activation", self.place, activation.name());
         }
         let name = self.name.clone();
-        self.name = format!("{name}_{}", self.op.name());
+        self.name = match &self.what {
+            What::Op(op) => format!("{name}_{}", op.name()),
+            What::Svdf(_) => format!("{name}_{}", svdf::NAME),
+        };
         let inner = self.name.clone();
         let mut nodes = self.inner()?;
         nodes.push(Node { name, inputs: vec![inner], op: activation });
@@ -257,8 +272,13 @@ impl Layer {
 
     /// The operator, or the two directions of a recurrent layer side by side.
     fn inner(self) -> Result<Vec<Node>> {
-        let Self { place, name, inputs, op, .. } = self;
-        if !self.bidirectional {
+        let Self { place, name, inputs, what, bidirectional, .. } = self;
+        let op = match what {
+            What::Op(op) => op,
+            What::Svdf(svdf) if !bidirectional => return Ok(svdf.nodes(&name, &inputs)),
+            What::Svdf(_) => bail!("{place}: only a recurrent layer can be bidirectional"),
+        };
+        if !bidirectional {
             return Ok(vec![Node { name, inputs, op }]);
         }
         let mut backward = op.clone();
@@ -281,7 +301,7 @@ impl Layer {
 /// All that can stand behind `op =`.
 fn names() -> String {
     let of_sequences = sequence::NAMES.iter().map(|(name, _)| *name);
-    Op::NAMES.into_iter().chain(of_sequences).collect::<Vec<_>>().join(", ")
+    Op::NAMES.into_iter().chain(of_sequences).chain([svdf::NAME]).collect::<Vec<_>>().join(", ")
 }
 
 fn text(value: toml::Value) -> Result<String> {
@@ -355,6 +375,18 @@ mod tests {
         expected.iter().for_each(|(name, shape)| assert_eq!(shapes[*name], *shape, "{name}"));
         let Some(Op::Conv2d { padding, .. }) = graph.node("c").map(|node| &node.op) else { panic!() };
         assert_eq!(*padding, crate::graph::Padding::Explicit([4, 0, 0, 0]));
+
+        let svdf = "[[layer]]\nop = \"reshape\"\nshape = [28, 28]\n[[layer]]\nop = \"svdf\"\nname = \"s\"\nunits = 6\nmemory = 9\n";
+        let graph = parse(&format!("{svdf}rank = 2\nactivation = \"relu\"\n")).unwrap();
+        let names: Vec<&str> = graph.nodes.iter().skip(1).map(|node| node.name.as_str()).collect();
+        let expected =
+            ["s_svdf_features_0", "s_svdf_filtered_0", "s_svdf_features_1", "s_svdf_filtered_1", "s_svdf", "s"];
+        assert_eq!(names, expected);
+        assert_eq!(graph.nodes[5].inputs, ["s_svdf_filtered_0", "s_svdf_filtered_1"]);
+        assert_eq!(graph.shapes().unwrap()["s"], [28, 6]);
+        let found = error(&format!("{svdf}rank = 0\n"));
+        assert!(found.contains("\"s\" (svdf)") && found.contains("rank"), "{found}");
+        assert!(error(&format!("{svdf}ranks = 2\n")).contains("ranks"));
 
         let found = error("[[layer]]\nop = \"gru\"\nunits = 3\n");
         assert!(found.contains("takes a sequence") && found.contains("[28, 28, 1]"), "{found}");

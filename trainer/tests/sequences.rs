@@ -125,3 +125,36 @@ fn masks_leave_what_a_shorter_place_gives() {
         }
     }
 }
+
+/// `y_t[u] = b[u] + Σ_r Σ_m β[u, r, m] · (α[u, r] · x_{t−m})`, directly.
+#[test]
+fn singular_value_filters_are_those_of_the_definition() {
+    let (units, rank, memory, width) = (4, 3, 5, 2);
+    let layer = format!("[[layer]]\nop = \"svdf\"\nname = \"s\"\nunits = {units}\nrank = {rank}\nmemory = {memory}\n");
+    let graph = recipe(&layer, Path::new("x")).graph(&[LENGTH, width]).unwrap();
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 3);
+    let bias = weights.get_mut("s_filtered_0/bias").unwrap();
+    bias.data.iter_mut().for_each(|b| *b = rng.random_range(-1.0..1.0));
+    let values: Vec<f32> = (0..LENGTH * width).map(|_| rng.random_range(-2.0f32..2.0)).collect();
+    let params = Params::from_weights(&graph, &weights, &device()).unwrap();
+    let input = Value::new(values.clone(), 1, &[LENGTH, width], &device());
+    let found = Net::new(&graph).unwrap().forward(&params, input).remove("s").unwrap().numbers().data;
+    for t in 0..LENGTH {
+        for u in 0..units {
+            let mut expected = f64::from(weights["s_filtered_0/bias"].data[u]);
+            for r in 0..rank {
+                let (alpha, beta) =
+                    (&weights[&format!("s_features_{r}/kernel")], &weights[&format!("s_filtered_{r}/kernel")]);
+                for m in 0..memory.min(t + 1) {
+                    let x = &values[(t - m) * width..][..width];
+                    let product: f64 = x.iter().zip(&alpha.data[u * width..]).map(|(x, a)| f64::from(x * a)).sum();
+                    // The last tap is of this step.
+                    expected += f64::from(beta.data[(memory - 1 - m) * units + u]) * product;
+                }
+            }
+            // A few dozen products of f32 around 1.
+            assert!((f64::from(found[t * units + u]) - expected).abs() < 1e-5, "{t} {u}");
+        }
+    }
+}
