@@ -8,6 +8,7 @@ mod target;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use thumbnet::format::Op;
 use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
@@ -114,6 +115,31 @@ pub fn features(model: &Model<'_>) -> Vec<&'static str> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// What one run of a model that streams takes of its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Steps in time of the network: frames of a front end, or rows.
+    pub frames: u32,
+    /// Samples or rows of one of them.
+    pub hop: u32,
+}
+
+/// What a run of a model takes that keeps states over time; none of one that does not.
+#[must_use]
+pub fn part(model: &Model<'_>) -> Option<Part> {
+    let input = model.input(0).filter(|_| model.state_len() > 0)?;
+    let time = match *input.shape() {
+        [1, time] | [1, time, _] | [1, time, _, _] => time,
+        _ => return None,
+    };
+    let hop = match model.steps().next()?.op {
+        Op::Spectrogram(p) => p.hop,
+        Op::Motion(p) => p.hop,
+        _ => 1,
+    };
+    Some(Part { frames: time.checked_div(hop)?, hop })
 }
 
 /// Bytes of all inputs of one inference.
