@@ -5,7 +5,7 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
+    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
     SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
@@ -36,6 +36,9 @@ pub enum Call<'m> {
     Lstm(Lstm<'m>),
     LstmFrom(Lstm<'m>),
     Recurrent(Recurrent<'m>),
+    RecurrentUpTo(Recurrent<'m>),
+    MaxPoolUpTo(Pool),
+    AveragePoolUpTo(Pool),
     RecurrentFrom(Recurrent<'m>),
     Spectrogram(Spectrogram<'m>),
     SpectrogramFrom(Spectrogram<'m>),
@@ -84,6 +87,8 @@ impl<'m> Call<'m> {
                     channels: numbers(data, p.channels, outputs)?,
                 })
             }
+            Op::MaxPool2d(p) if step.inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
+            Op::AveragePool2d(p) if step.inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
             Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
             Op::Add(p) => Self::Add(sum(p, a, b, y), broadcast(a, b, y)),
@@ -154,6 +159,7 @@ impl<'m> Call<'m> {
             Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
             Op::Lstm(p) if step.inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
+            Op::Recurrent(p) if has_length(step, b) => Self::RecurrentUpTo(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) if step.inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
             Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
@@ -194,13 +200,19 @@ impl<'m> Call<'m> {
             Self::Depthwise(p) => depthwise::scratch_len(p),
             Self::FullyConnected(p) => fully_connected::scratch_len(p),
             Self::Lstm(p) => lstm::scratch_len(p),
-            Self::Recurrent(p) => recurrent::scratch_len(p, false),
+            Self::Recurrent(p) | Self::RecurrentUpTo(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
-            Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
+            Self::Spectrogram(p) => spectrogram::scratch_len(p, false),
+            Self::SpectrogramFrom(p) => spectrogram::scratch_len(p, true),
             Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
     }
+}
+
+/// Whether a recurrent layer's second input is no state but how many steps of the first are there.
+pub(crate) fn has_length(step: &Step<'_>, second: &Tensor) -> bool {
+    step.inputs.len() == 2 && second.dtype == DType::I32
 }
 
 fn convolution<'m>(
@@ -320,6 +332,7 @@ fn short_time_spectrum<'m>(
         hop: p.hop as usize,
         log2,
         floor: p.floor,
+        pcen: (p.pcen.smoothing > 0).then_some(p.pcen),
         zero_point: y.zero_point,
         window: numbers(data, p.window, p.frame as usize)?,
         twiddles: numbers(data, p.twiddles, 1 << (log2 - 1))?,

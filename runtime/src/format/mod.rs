@@ -14,8 +14,8 @@ pub use info::{Info, NameList};
 pub use step::{
     AddParams, BinaryFunction, BinaryParams, Border, Cell, ConcatParams, ConvParams, FullyConnectedParams, Function,
     GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MotionParams, MulParams, Op, PadParams,
-    PoolParams, RecurrentParams, ReduceFunction, ReduceParams, ResizeParams, SoftmaxParams, SpectrogramParams, Step,
-    Steps, SvdfParams, TakeParams, ViewParams,
+    PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, ResizeParams, SoftmaxParams,
+    SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
 };
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
 pub use words::{Encode, Words};

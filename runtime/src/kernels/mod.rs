@@ -13,7 +13,7 @@
 //! those with Helium (`helium`), plain loops for the rest. The bits are the same.
 
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
-use crate::format::BinaryFunction;
+use crate::format::{BinaryFunction, PcenParams};
 
 pub mod activation;
 pub mod arg_max;
@@ -56,6 +56,7 @@ pub mod mat_mul;
 pub mod motion;
 pub mod pad;
 pub(crate) mod pairs;
+pub mod pcen;
 pub mod pool;
 pub mod quantize;
 pub mod recurrent;
@@ -69,6 +70,7 @@ mod stream;
 mod strided;
 pub mod svdf;
 pub mod transpose_conv;
+pub mod up_to;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 pub mod view;
@@ -397,6 +399,8 @@ pub struct Spectrogram<'m> {
     pub log2: u32,
     /// Least logarithm of an energy, Q6.10.
     pub floor: i32,
+    /// What takes the place of the logarithm, where something does.
+    pub pcen: Option<PcenParams>,
     /// Of the output.
     pub zero_point: i32,
     /// Q0.15, one factor per sample of a frame.
@@ -409,7 +413,7 @@ pub struct Spectrogram<'m> {
     pub weights: &'m [u16],
     /// `[feature][band]`, Q0.15, or empty where the bands are the features.
     pub coefficients: &'m [i16],
-    /// Offset in Q6.10 and factor of every feature.
+    /// Offset, in Q6.10 or, where energies are normalized, Q14.16, and factor of every feature.
     pub channels: &'m [Channel],
 }
 

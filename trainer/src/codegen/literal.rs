@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use bytemuck::NoUninit;
 use thumbnet::compiled::Call;
 use thumbnet::fixed::Rounding;
-use thumbnet::format::{BinaryFunction, ReduceFunction};
+use thumbnet::format::{BinaryFunction, PcenParams, ReduceFunction};
 use thumbnet::kernels::{
     Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
     Recurrent, Reduce, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
@@ -147,7 +147,7 @@ structs! {
         input_channels, recurrent_channels
     };
     Spectrogram<'_>, Spectrogram {
-        samples, frames, hop, log2, floor, zero_point, window, twiddles, bands, weights, coefficients, channels
+        samples, frames, hop, log2, floor, pcen, zero_point, window, twiddles, bands, weights, coefficients, channels
     };
     Motion<'_>, Motion {
         rows, axes, frames, window, hop, statistics, log2, floor, zero_point, factors, twiddles, bands, weights, channels
@@ -160,6 +160,13 @@ structs! {
         inputs, units, rank, memory, input_zero_point, output_zero_point, feature, output, feature_weights,
         time_weights, biases
     };
+}
+
+impl Literal for Option<PcenParams> {
+    fn literal(&self, _: &mut Tables<'_>) -> String {
+        // As it prints, it is the expression, but for the path.
+        self.map_or("None".to_owned(), |p| format!("Some(thumbnet::format::{p:?})"))
+    }
 }
 
 /// A bound step as an expression.
@@ -192,6 +199,9 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         Call::Lstm(p) => of("Lstm", &[p.literal(t)]),
         Call::LstmFrom(p) => of("LstmFrom", &[p.literal(t)]),
         Call::Recurrent(p) => of("Recurrent", &[p.literal(t)]),
+        Call::RecurrentUpTo(p) => of("RecurrentUpTo", &[p.literal(t)]),
+        Call::MaxPoolUpTo(p) => of("MaxPoolUpTo", &[p.literal(t)]),
+        Call::AveragePoolUpTo(p) => of("AveragePoolUpTo", &[p.literal(t)]),
         Call::RecurrentFrom(p) => of("RecurrentFrom", &[p.literal(t)]),
         Call::Spectrogram(p) => of("Spectrogram", &[p.literal(t)]),
         Call::SpectrogramFrom(p) => of("SpectrogramFrom", &[p.literal(t)]),

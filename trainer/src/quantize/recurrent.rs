@@ -30,7 +30,7 @@ impl Lowering<'_> {
             input_channels,
             recurrent_channels,
         };
-        self.finish(node, &node.name, SYMMETRIC, StepOp::Recurrent(params), vec![x]);
+        self.finish(node, &node.name, SYMMETRIC, StepOp::Recurrent(params), self.masked(&node.inputs[0], x));
         Ok(())
     }
 
