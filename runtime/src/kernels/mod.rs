@@ -31,6 +31,7 @@ mod depthwise_blocks;
 #[cfg(thumbnet_helium)]
 mod depthwise_helium;
 mod depthwise_planes;
+mod depthwise_records;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
