@@ -3,6 +3,7 @@
 mod certificate;
 mod data;
 mod layout;
+mod moves;
 mod plan;
 mod program;
 mod stream;
@@ -24,7 +25,7 @@ pub use write::write;
 pub struct Compiled {
     /// The bytes of the file.
     pub bytes: Vec<u8>,
-    /// Its memory.
+    /// Its memory, that of steps which only move a tensor included.
     pub plan: Plan,
 }
 
@@ -35,11 +36,11 @@ pub struct Compiled {
 /// # Errors
 /// A step does not fit, or a golden input has the wrong length.
 pub fn compile(program: &Program, golden: &[Vec<u8>]) -> Result<Compiled> {
-    let plan = plan(program)?;
-    let bare = aligned(&write(program, &plan, &[])?);
+    let (program, plan) = moves::settle(program)?;
+    let bare = aligned(&write(&program, &plan, &[])?);
     let model = Model::new(bytemuck::cast_slice(&bare)).context("the exporter wrote a model that does not check")?;
     let words = certificate::words(&model, golden)?;
-    let bytes = write(program, &plan, &words)?;
+    let bytes = write(&program, &plan, &words)?;
     let copy = aligned(&bytes);
     let model = Model::new(bytemuck::cast_slice(&copy)).context("the exporter wrote a model that does not check")?;
     certificate::verify(&model)?;
