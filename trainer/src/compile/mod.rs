@@ -1,5 +1,6 @@
 //! From a quantized program to the bytes of a model: memory, file, certificate.
 
+mod bands;
 mod certificate;
 mod data;
 mod layout;
@@ -13,6 +14,7 @@ mod write;
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use bands::{Banded, split};
 pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};

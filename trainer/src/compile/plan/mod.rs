@@ -74,6 +74,14 @@ pub fn plan(program: &Program) -> Result<Plan> {
     })
 }
 
+/// No plan of `program` can need less, states and scratch included: quick to find, and often what [`plan`] reaches.
+///
+/// # Errors
+/// As [`plan`].
+pub fn bound(program: &Program) -> Result<u32> {
+    Ok(Problem::new(program)?.lower_bound())
+}
+
 /// What must find a place.
 struct Problem {
     states: Vec<Option<u32>>,
