@@ -2,7 +2,7 @@
 
 use thumbnet::format::Op;
 use thumbnet_host_tests::networks::{Network, answers, network};
-use thumbnet_trainer::compile::{Family, Program, compile, pack, split};
+use thumbnet_trainer::compile::{Family, Program, compile, pack, remove_dead_channels, split};
 use thumbnet_trainer::run::Target;
 
 fn arena(program: &Program) -> u32 {
@@ -72,4 +72,30 @@ fn depthwise_layers_stay_where_they_are() {
     }
     let plan = compile(&network.program, &[]).unwrap().plan;
     assert_eq!(plan.arena_len, plan.lower_bound);
+}
+
+#[test]
+fn dead_channels_go_and_no_bit_changes() {
+    let mut found = 0;
+    for seed in 0..300 {
+        let whole = network(seed, 0.4);
+        let mut program = whole.clone();
+        let dead = remove_dead_channels(&mut program);
+        assert_eq!(answers(&program, Target::Host), answers(&whole, Target::Host), "network {seed}: {dead:?}");
+        assert!(dead.is_empty() || program.macs() < whole.macs(), "network {seed}: {dead:?}");
+        assert!(program.data.len() <= whole.data.len(), "network {seed}: {dead:?}");
+        assert!(remove_dead_channels(&mut program).is_empty(), "network {seed}: not all at once");
+        found += usize::from(!dead.is_empty());
+    }
+    assert!(found > 100, "only {found} of the networks had dead channels");
+}
+
+#[test]
+fn live_channels_stay() {
+    for seed in 0..20 {
+        let mut program = network(seed, 0.0);
+        let whole = program.clone();
+        assert_eq!(remove_dead_channels(&mut program), []);
+        assert_eq!(program, whole);
+    }
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use thumbnet_trainer::compile::{Family, Optimize, Program, pack, split, transform};
+use thumbnet_trainer::compile::{Dead, Family, Optimize, Program, pack, remove_dead_channels, split, transform};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -135,6 +135,9 @@ impl Choice {
 
     /// Changes the program and prints what that costs and gains.
     fn apply(&self, program: &mut Program) -> Result<()> {
+        for Dead { name, dead, channels } in remove_dead_channels(program) {
+            eprintln!("dead channels: {dead} of {channels} in {name}");
+        }
         for layer in transform(program, self.optimize, self.flash_budget) {
             eprintln!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
         }

@@ -3,6 +3,7 @@
 mod bands;
 mod certificate;
 mod data;
+mod dead_channels;
 mod layout;
 mod moves;
 mod plan;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result};
 use thumbnet::Model;
 
 pub use bands::{Banded, split};
+pub use dead_channels::{Dead, remove_dead_channels};
 pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
