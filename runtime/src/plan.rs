@@ -3,7 +3,7 @@
 use crate::bind::{Call, right_aligned};
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
-use crate::kernels::{Layout, depthwise};
+use crate::kernels::Layout;
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -66,7 +66,7 @@ pub const fn may_move(op: &Op) -> bool {
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
 /// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for those
-/// that compute two rows at a time ([`crate::kernels::depthwise::in_pairs`], [`crate::kernels::winograd`]). A pointwise convolution has read
+/// that compute two rows at a time ([`crate::kernels::winograd`]). A pointwise convolution has read
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
@@ -86,11 +86,7 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
         let most = u64::from(rows).checked_mul(out_width.into())?.checked_mul(growth)?;
         return u32::try_from(most).ok()?.checked_next_multiple_of(4);
     }
-    let in_pairs = match op {
-        Op::DepthwiseConv2d(p) => depthwise::in_pairs(p.size, p.stride, p.dilation, [channels, out_channels]),
-        Op::Conv2d(p) => p.layout == Layout::Winograd,
-        _ => false,
-    };
+    let in_pairs = matches!(op, Op::Conv2d(p) if p.layout == Layout::Winograd);
     let ahead = if in_pairs { 2 } else { 1 };
     let (in_row, out_row) =
         (u64::from(width).checked_mul(channels.into())?, u64::from(out_width).checked_mul(out_channels.into())?);

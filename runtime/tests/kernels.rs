@@ -253,6 +253,35 @@ proptest! {
     }
 
     #[test]
+    fn depthwise_in_planes_is_its_reference(
+        // One image in four is so wide that bands have four rows, or two.
+        size in (1..40usize, prop_oneof![1..12usize, 1..12usize, 1..12usize, 30..130usize]),
+        (taps, stride) in (prop_oneof![Just(3usize), Just(5)], 1..3usize),
+        pad in (0..4usize, 0..4usize), after in (0..4usize, 0..4usize), fours in 1..4usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let fitting = |len: usize, pad: usize| len.max(taps.saturating_sub(pad));
+        let image = [fitting(size.0, pad.0 + after.0), fitting(size.1, pad.1 + after.1)];
+        let out = [image[0] + pad.0 + after.0, image[1] + pad.1 + after.1].map(|len| (len - taps) / stride + 1);
+        let channels = channels(seed ^ 1, 4 * fours);
+        let w = weights(seed, 4 * fours * taps * taps);
+        let p = Conv2d {
+            input: [1, image[0], image[1], 4 * fours], output: [1, out[0], out[1], 4 * fours],
+            window: Window { size: [taps; 2], stride: [stride; 2], dilation: [1, 1], pad: [pad.0, pad.1] },
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::depthwise(&p, &x, y));
+        let scratch = depthwise::scratch_len(&p);
+        let found = run(len, scratch, |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        let over = run_over(&p.window, p.input, p.output, &x, scratch, false, |io, scratch| depthwise::depthwise(&p, io, scratch));
+        prop_assert_eq!(over, Some(expected));
+    }
+
+    #[test]
     fn fully_connected_is_its_reference(
         rows in 1..4usize, inputs in 1..70usize, outputs in 1..11usize,
         zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),

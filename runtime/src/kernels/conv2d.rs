@@ -8,6 +8,7 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
+use super::rows::{Rows, copy_rows};
 use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
@@ -138,7 +139,7 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16])
 
 /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
 #[inline(always)]
-pub(super) fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
     let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.
@@ -164,24 +165,19 @@ fn gather_any(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16]) {
 /// Copies the window of one output pixel as it is, with the zero point for padding.
 #[inline(always)]
 pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
-    let Some(mut start) = corner(p, pixel) else {
-        gather_padded(p, x, pixel, bytes);
-        return;
-    };
     let [_, _, width, channels] = p.input;
-    let row_len = p.window.size[1].wrapping_mul(channels);
-    let mut to = bytes;
-    for _ in 0..p.window.size[0] {
-        let Some((row, rest)) = core::mem::take(&mut to).split_at_mut_checked(row_len) else { break };
-        copy(x.get(start..).unwrap_or(&[]), row);
-        start = start.wrapping_add(width.wrapping_mul(channels));
-        to = rest;
+    match corner(p, pixel).and_then(|start| x.get(start..)) {
+        Some(bytes_in) => {
+            let window = Rows { bytes: bytes_in, pitch: width.wrapping_mul(channels) };
+            copy_rows(window, [p.window.size[0], p.window.size[1].wrapping_mul(channels)], bytes);
+        }
+        None => gather_padded(p, x, pixel, bytes),
     }
 }
 
 /// The same of any window.
 #[inline(never)]
-fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
+pub(super) fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
     let [_, height, width, channels] = p.input;
     let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
     let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));

@@ -3,38 +3,27 @@
 //! `y[n,oy,ox,k·m+j] = clamp(zp_y + requantize(bias + Σ (x[n,iy,ix,k] − zp_x) · w[i,j',k·m+j]))` over the taps inside of the
 //! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
 
+#[cfg(not(thumbnet_helium))]
+use super::depthwise_planes;
+use super::depthwise_planes::Planes;
 use super::window::taps;
-use super::{Conv2d, Stream, Window, output_i8};
+use super::{Conv2d, Stream, output_i8};
 
-/// Bytes of scratch: a 32-bit accumulator for each output channel, or eight words for each column where two rows are
-/// computed at the same time.
+/// Bytes of scratch: a 32-bit accumulator for each output channel, or the planes of four channels.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
-    let columns = if is_in_pairs(p) { p.output[2].saturating_add(2).saturating_mul(8) } else { 0 };
-    p.output[3].max(columns).saturating_mul(size_of::<i32>())
-}
-
-/// Whether two output rows may be computed at the same time, so that the second one is written while the first one's inputs
-/// are still needed. `channels` are those of input and output.
-#[must_use]
-pub const fn in_pairs(size: [u32; 2], stride: [u32; 2], dilation: [u32; 2], channels: [u32; 2]) -> bool {
-    matches!((size, stride, dilation), ([3, 3], [1, 1], [1, 1]))
-        && channels[0] == channels[1]
-        && channels[0].is_multiple_of(4)
-}
-
-fn is_in_pairs(p: &Conv2d<'_>) -> bool {
-    let Window { size, stride, dilation, .. } = p.window;
-    let narrow = |pair: [usize; 2]| pair.map(|n| n as u32);
-    in_pairs(narrow(size), narrow(stride), narrow(dilation), narrow([p.input[3], p.output[3]]))
+    let planes = Planes::of(p).map_or(0, |planes| planes.bytes());
+    p.output[3].saturating_mul(size_of::<i32>()).max(planes)
 }
 
 /// Convolves, with sums in registers where the core has instructions for it.
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
-    #[cfg(thumbnet_dsp)]
-    if is_in_pairs(p) && super::depthwise_rows::fits(p) {
-        let Ok(columns) = bytemuck::try_cast_slice_mut(scratch) else { return };
-        super::depthwise_rows::depthwise(p, io, columns);
+    #[cfg(not(thumbnet_helium))]
+    if let Some(planes) = Planes::of(p)
+        && depthwise_planes::fits(p, &io)
+    {
+        let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
+        depthwise_planes::depthwise(p, &planes, io, words);
         return;
     }
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };

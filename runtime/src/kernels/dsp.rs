@@ -3,13 +3,14 @@
 //! `SXTB16` widens bytes 0 and 2 of a word into two halfwords, with `ROR #8` bytes 1 and 3, so a word of four weights becomes
 //! the pairs (w0, w2) and (w1, w3). Values are brought into the same order once ([`arrange`]) and then serve every channel.
 //!
-//! This, `conv_pairs` and `dsp_depthwise` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
+//! This, `conv_pairs` and those of `depthwise_planes` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
 //! checked in front of it, and writes nothing but registers. `r6` and `r7` cannot be named as operands (LLVM keeps them for
 //! the frame), so the blocks save and restore them; the end of the loop waits on the stack, since no register is left.
 
 use core::arch::asm;
 
 use super::depthwise_blocks::Grid;
+use super::rows::Rows;
 use super::{Channel, Clamp, Conv2d};
 
 /// Brings a column of 16-bit values into the order that [`dot_2x2`] reads: fours become `0 2 1 3`, a rest stays.
@@ -128,6 +129,48 @@ pub(super) fn copy(from: &[i8], to: &mut [i8]) {
             a = out(reg) _,
             inout("r0") len / 4 => _,
             inout("r1") len % 4 => _,
+        );
+    }
+}
+
+/// Copies rows that are `pitch` apart behind one another.
+#[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
+#[inline(always)]
+pub(super) fn copy_rows(from: Rows<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
+    if !from.fit([rows, row], to) {
+        return;
+    }
+    // SAFETY: each of `rows` rows, `pitch` apart, reads and writes `row` bytes, in words and then in bytes, which `fit` has
+    // found there. LDR and STR take any address. After the last row the addresses are not used.
+    unsafe {
+        asm!(
+            "2:",
+            "movs r0, {fours}",
+            "beq 4f",
+            "3:",
+            "ldr r1, [{from}], #4",
+            "str r1, [{to}], #4",
+            "subs r0, #1",
+            "bne 3b",
+            "4:",
+            "movs r0, {rest}",
+            "beq 6f",
+            "5:",
+            "ldrb r1, [{from}], #1",
+            "strb r1, [{to}], #1",
+            "subs r0, #1",
+            "bne 5b",
+            "6:",
+            "add {from}, {skip}",
+            "subs {rows}, #1",
+            "bne 2b",
+            from = inout(reg) from.bytes.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            fours = in(reg) row / 4,
+            rest = in(reg) row % 4,
+            skip = in(reg) from.pitch.wrapping_sub(row),
+            rows = inout(reg) rows => _,
+            out("r0") _, out("r1") _,
         );
     }
 }

@@ -6,31 +6,40 @@
 use core::arch::asm;
 
 use super::pairs::padded;
-use super::{Clamp, Conv2d};
+use super::rows::Rows;
+use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 
-/// Bytes of four places, less the zero point, side by side in 16 bits; of as many fours as all of them have.
+/// What the assembly of [`widen_rows`] reads once a row; it counts on the order of the fields.
+#[repr(C)]
+struct RowPlan {
+    left: usize,
+    /// Fours of a row.
+    fours: usize,
+    /// From a row's end to the next one's start.
+    skips: [usize; 4],
+}
+
+/// Rows of bytes of four places, less the zero point, side by side in 16 bits, in fours.
 #[allow(unsafe_code, reason = "SXTAB16 has no stable intrinsic")]
 #[inline(always)]
-pub(super) fn widen([a, b, c, d]: [&[i8]; 4], quad: &mut [i16], zero_point: i32) {
-    let len = a.len().min(b.len()).min(c.len()).min(d.len()).min(quad.len() / 4);
-    let rounds = len / 4;
-    if rounds == 0 || quad.as_ptr().addr() & 3 != 0 {
+pub(super) fn widen_rows(sources: [Rows<'_>; 4], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+    let fours = row / 4;
+    let room = rows.checked_mul(fours).and_then(|rounds| rounds.checked_mul(16));
+    let has_room = room.is_some_and(|needed| needed <= quad.len()) && quad.as_ptr().addr() & 3 == 0;
+    if rows == 0 || fours == 0 || !sources.iter().all(|source| source.have([rows, row])) || !has_room {
         return;
     }
-    // SAFETY: each of `rounds` rounds reads 4 bytes of every source and writes 32 bytes of `quad`: all have as many, by `len`.
-    // LDR takes any address; STRD needs the alignment that was checked.
+    let [a, b, c, d] = sources.map(|source| source.bytes.as_ptr());
+    let mut plan = RowPlan { left: rows, fours, skips: sources.map(|source| source.pitch.wrapping_sub(fours * 4)) };
+    // SAFETY: of each source, each of `rows` rows, `pitch` apart, reads `fours` words, which `have` has found there, and writes
+    // 32 bytes of `quad` for each, which `has_room` has. LDR takes any address; STRD and LDRD need the alignment that was checked
+    // and that a `RowPlan` has. After the last row the addresses are not used.
     unsafe {
         asm!(
+            "3:",
+            "ldr {rounds}, [{plan}, #4]",
             "2:",
-            "ldr r0, [{a}], #4",
-            "ldr r1, [{b}], #4",
-            "sxtab16 r2, {zero}, r0",
-            "sxtab16 r3, {zero}, r1",
-            "sxtab16 r0, {zero}, r0, ror #8",
-            "sxtab16 r1, {zero}, r1, ror #8",
-            "strd r2, r3, [{to}]",
-            "strd r0, r1, [{to}, #16]",
             "ldr r0, [{c}], #4",
             "ldr r1, [{d}], #4",
             "sxtab16 r2, {zero}, r0",
@@ -39,200 +48,260 @@ pub(super) fn widen([a, b, c, d]: [&[i8]; 4], quad: &mut [i16], zero_point: i32)
             "sxtab16 r1, {zero}, r1, ror #8",
             "strd r2, r3, [{to}, #8]",
             "strd r0, r1, [{to}, #24]",
-            "add {to}, #32",
+            "ldr r0, [{a}], #4",
+            "ldr r1, [{b}], #4",
+            "sxtab16 r2, {zero}, r0",
+            "sxtab16 r3, {zero}, r1",
+            "sxtab16 r0, {zero}, r0, ror #8",
+            "sxtab16 r1, {zero}, r1, ror #8",
+            "strd r0, r1, [{to}, #16]",
+            "strd r2, r3, [{to}], #32",
             "subs {rounds}, #1",
             "bne 2b",
-            a = inout(reg) a.as_ptr() => _,
-            b = inout(reg) b.as_ptr() => _,
-            c = inout(reg) c.as_ptr() => _,
-            d = inout(reg) d.as_ptr() => _,
+            "ldrd r0, r1, [{plan}, #8]",
+            "add {a}, r0",
+            "add {b}, r1",
+            "ldrd r0, r1, [{plan}, #16]",
+            "add {c}, r0",
+            "add {d}, r1",
+            "ldr r0, [{plan}]",
+            "subs r0, #1",
+            "str r0, [{plan}]",
+            "bne 3b",
+            a = inout(reg) a => _,
+            b = inout(reg) b => _,
+            c = inout(reg) c => _,
+            d = inout(reg) d => _,
             to = inout(reg) quad.as_mut_ptr() => _,
             zero = in(reg) (zero_point.wrapping_neg() as u32 & 0xffff) * 0x1_0001,
-            rounds = inout(reg) rounds => _,
+            plan = in(reg) &raw mut plan,
+            rounds = out(reg) _,
             out("r0") _, out("r1") _, out("r2") _, out("r3") _,
         );
     }
 }
 
-/// What the assembly keeps in memory while every register is in use; it counts on the order of the fields.
+/// What the assembly keeps on the stack while every register is in use; it counts on the order of the fields.
 #[repr(C)]
 struct Plan {
+    /// The end of a pair's weights.
+    end: usize,
     /// Bytes of a pair's weights.
     row: usize,
     quad: *const i16,
-    channels: *const super::Channel,
+    /// Bytes of the loop's body that the first turn computes, then the address where it enters.
+    entry: usize,
+    channels: *const Channel,
+    channels_end: *const Channel,
     output: *mut i8,
-    pairs: usize,
     /// `2·zero_point + 1`.
     twice_zero: i32,
     /// From the first pixel's output to the second one's, twice of which is the third one's, and to the fourth one's.
     steps: [usize; 2],
 }
 
-/// Two taps of two channels, four pixels: 16 products.
+/// Two taps of two channels, four pixels: 16 products, added (`smlad`) or the first ones (`smuad`).
 macro_rules! two_taps {
-    () => {
+    (@weights) => {
         "ldr r2, [r0], #4\n\
          sxtb16 r3, r2\n\
-         ldrd r12, lr, [r1], #8\n\
-         smlad r4, r3, r12, r4\n\
-         smlad r8, r2, r12, r8\n\
-         smlad r5, r3, lr, r5\n\
-         smlad r9, r2, lr, r9\n\
-         ldrd r12, lr, [r1], #8\n\
-         smlad r6, r3, r12, r6\n\
-         smlad r10, r2, r12, r10\n\
-         smlad r7, r3, lr, r7\n\
-         smlad r11, r2, lr, r11\n"
+         ldrd r12, lr, [r1], #8\n"
     };
-}
-
-/// Requantizes four sums of the channel at `[plan.channels]`, stores them at the four pixels and goes on to the next channel.
-macro_rules! finish {
-    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+    (smuad) => {
         concat!(
-            "ldr r0, [sp]\n",
-            "ldr r3, [r0, #8]\n",
-            "ldrd r1, r2, [r3, #4]\n",
-            "add r3, #12\n",
-            "str r3, [r0, #8]\n",
-            "rsb r2, r2, #0\n",
-            "sub r12, r2, #1\n",
-            "ldr r3, [r0, #20]\n",
-            "lsl r3, r3, r12\n",
-            "ldrd lr, r12, [r0, #24]\n",
-            "ldr r0, [r0, #12]\n",
-            finish!(@one $a, "[r0]"),
-            finish!(@one $b, "[r0, lr]"),
-            finish!(@one $c, "[r0, lr, lsl #1]"),
-            finish!(@one $d, "[r0, r12]"),
-            "add r0, #1\n",
-            "ldr r1, [sp]\n",
-            "str r0, [r1, #12]\n",
+            two_taps!(@weights),
+            "smuad r4, r3, r12\n\
+             smuad r8, r2, r12\n\
+             smuad r5, r3, lr\n\
+             smuad r9, r2, lr\n\
+             ldrd r12, lr, [r1], #8\n\
+             smuad r6, r3, r12\n\
+             smuad r10, r2, r12\n\
+             smuad r7, r3, lr\n\
+             smuad r11, r2, lr\n",
         )
     };
-    (@one $a:literal, $at:literal) => {
+    (smlad) => {
         concat!(
-            "lsl ", $a, ", ", $a, ", #1\n",
-            "smmulr ", $a, ", ", $a, ", r1\n",
-            "add ", $a, ", ", $a, ", ", $a, ", asr #31\n",
-            "add ", $a, ", ", $a, ", r3\n",
-            "asr ", $a, ", ", $a, ", r2\n",
-            "ssat ", $a, ", #8, ", $a, "\n",
-            "strb ", $a, ", ", $at, "\n",
+            two_taps!(@weights),
+            "smlad r4, r3, r12, r4\n\
+             smlad r8, r2, r12, r8\n\
+             smlad r5, r3, lr, r5\n\
+             smlad r9, r2, lr, r9\n\
+             ldrd r12, lr, [r1], #8\n\
+             smlad r6, r3, r12, r6\n\
+             smlad r10, r2, r12, r10\n\
+             smlad r7, r3, lr, r7\n\
+             smlad r11, r2, lr, r11\n",
         )
     };
 }
 
-/// Computes an even number of channels of four pixels, `count` of which are different, and tells how many channels.
-#[allow(unsafe_code, reason = "SMLAD, SMMULR and SXTB16 have no stable intrinsics")]
-#[inline(always)]
-pub(super) fn channels(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8]) -> usize {
-    let (taps, outputs) = (padded(super::conv2d::column_len(p)), p.output[3]);
-    let pairs = p.channels.len().min(outputs) / 2;
-    let row = taps.saturating_mul(2);
-    let has_weights = pairs.checked_mul(row).is_some_and(|needed| needed <= p.weights.len());
-    let has_outputs = outputs.checked_mul(count).is_some_and(|needed| needed <= y.len());
-    let has_values = taps.checked_mul(4).is_some_and(|needed| needed <= quad.len());
-    let is_aligned = quad.as_ptr().addr() & 3 == 0;
-    if pairs == 0
-        || taps == 0
-        || !has_weights
-        || !has_outputs
-        || !has_values
-        || !is_aligned
-        || p.rounding != Rounding::Double
-    {
-        return 0;
-    }
-    // Where there are fewer pixels, several of the four are the same one; see `SLOTS`.
-    let steps = match count {
-        4 => [outputs, outputs * 3],
-        3 => [outputs, outputs * 2],
-        2 => [0, outputs],
-        1 => [0, 0],
-        _ => return 0,
+/// Bytes of four taps in the loop: every instruction of `two_taps` takes 4.
+const BODY: usize = 2 * 12 * 4;
+
+/// Requantizes one doubled sum: see `finish`, which the last shift by 1 in SSAT spares a register. `r0` is the constant there,
+/// `r1` the multiplier, `r2` the shift less 1.
+macro_rules! requantize {
+    ($($sum:literal)*) => {
+        concat!($(
+            "add lr, r0, ", $sum, ", asr #31\n",
+            "smmlar ", $sum, ", ", $sum, ", r1, lr\n",
+            "asr ", $sum, ", ", $sum, ", r2\n",
+            "ssat ", $sum, ", #8, ", $sum, ", asr #1\n",
+        )*)
     };
-    let mut plan = Plan {
-        row,
-        quad: quad.as_ptr(),
-        channels: p.channels.as_ptr(),
-        output: y.as_mut_ptr(),
-        pairs,
-        twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
-        steps,
+}
+
+/// The doubled sum of the second channel, `r12` being its doubled bias: what SMLAD added up is `256·second + first`.
+macro_rules! second {
+    ($($raw:literal $first:literal)*) => {
+        concat!($(
+            "sub ", $raw, ", ", $raw, ", ", $first, "\n",
+            "add ", $raw, ", r12, ", $raw, ", asr #7\n",
+        )*)
     };
-    // SAFETY: each of `pairs` pairs reads `row` bytes of weights, 4·`taps` values of `quad` and two channels (three words each,
-    // `repr(C)`), which the checks above have found there, and writes two bytes at up to `count` pixels, `outputs` bytes apart,
-    // within the `outputs` bytes of a pixel. LDR takes any address; LDRD needs the alignment that was checked, and that a `Plan`
-    // and a `Channel` have. What `push` stores is popped.
-    unsafe {
-        asm!(
-            "push {{r6, r7}}",
-            "sub sp, #8",
-            "str r2, [sp]",
-            "2:",
-            "ldr r2, [sp]",
-            "ldrd r3, r1, [r2]",
-            "ldr r12, [r2, #8]",
-            "ldr r4, [r12]",
-            "add r2, r0, r3",
-            "str r2, [sp, #4]",
-            "mov r5, r4",
-            "mov r6, r4",
-            "mov r7, r4",
-            "mov r8, r4",
-            "mov r9, r4",
-            "mov r10, r4",
-            "mov r11, r4",
-            // An odd number of fours enters in the middle.
-            "lsls r3, r3, #28",
-            "bmi 4f",
-            "3:",
-            two_taps!(),
-            two_taps!(),
-            "4:",
-            two_taps!(),
-            two_taps!(),
-            "ldr r12, [sp, #4]",
-            "cmp r0, r12",
-            "bne 3b",
-            // The second channel's sums, with its own bias.
-            "ldr r12, [sp]",
-            "ldr r12, [r12, #8]",
-            "ldr r12, [r12, #12]",
-            "sub r8, r8, r4",
-            "add r8, r12, r8, asr #8",
-            "sub r9, r9, r5",
-            "add r9, r12, r9, asr #8",
-            "sub r10, r10, r6",
-            "add r10, r12, r10, asr #8",
-            "sub r11, r11, r7",
-            "add r11, r12, r11, asr #8",
-            finish!("r4", "r5", "r6", "r7"),
-            finish!("r8", "r9", "r10", "r11"),
-            "ldr r0, [r1, #16]",
-            "subs r0, #1",
-            "str r0, [r1, #16]",
-            "ldr r0, [sp, #4]",
-            "bne 2b",
-            "add sp, #8",
-            "pop {{r6, r7}}",
-            inout("r0") p.weights.as_ptr() => _,
-            inout("r2") &raw mut plan => _,
-            out("r1") _, out("r3") _, out("r4") _, out("r5") _,
-            out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
-        );
+}
+
+/// A convolution's channels in pairs, for four pixels at a time.
+pub(super) struct Kernel<'m> {
+    weights: &'m [i8],
+    channels: &'m [Channel],
+    taps: usize,
+    outputs: usize,
+    twice_zero: i32,
+    clamp: Clamp,
+}
+
+impl<'m> Kernel<'m> {
+    /// `None` where this kernel is not for these arguments.
+    pub(super) fn new(p: &Conv2d<'m>) -> Option<Self> {
+        let (taps, outputs) = (padded(super::conv2d::column_len(p)), p.output[3]);
+        let even = outputs & !1;
+        let weights = p.weights.get(..(even / 2).checked_mul(taps)?.checked_mul(2)?)?;
+        let channels = p.channels.get(..even)?;
+        let is_right = even > 0 && taps > 0 && p.rounding == Rounding::Double;
+        let twice_zero = p.output_zero_point.wrapping_mul(2).wrapping_add(1);
+        is_right.then_some(Self { weights, channels, taps, outputs, twice_zero, clamp: p.clamp })
     }
-    if p.clamp != Clamp::NONE {
-        clamp_all(y, p.clamp);
+
+    /// Computes an even number of channels of four pixels, `count` of which are different, and tells how many channels.
+    #[allow(unsafe_code, reason = "SMLAD, SMMLAR and SXTB16 have no stable intrinsics")]
+    #[inline(always)]
+    pub(super) fn run(&self, quad: &[i16], count: usize, y: &mut [i8]) -> usize {
+        let Self { taps, outputs, .. } = *self;
+        let has_outputs = outputs.checked_mul(count).is_some_and(|needed| needed <= y.len());
+        let has_values = taps.checked_mul(4).is_some_and(|needed| needed <= quad.len());
+        if !has_outputs || !has_values || quad.as_ptr().addr() & 3 != 0 {
+            return 0;
+        }
+        // Where there are fewer pixels, several of the four are the same one; see `SLOTS`.
+        let steps = match count {
+            4 => [outputs, outputs.wrapping_mul(3)],
+            3 => [outputs, outputs.wrapping_mul(2)],
+            2 => [0, outputs],
+            1 => [0, 0],
+            _ => return 0,
+        };
+        // The first four taps come before the loop, whose body has four times four.
+        let more = taps / 4 - 1;
+        let mut plan = Plan {
+            end: 0,
+            row: taps.wrapping_mul(2),
+            quad: quad.as_ptr(),
+            entry: if more == 0 { 0 } else { ((more - 1) % 4 + 1) * BODY },
+            channels: self.channels.as_ptr(),
+            channels_end: self.channels.as_ptr_range().end,
+            output: y.as_mut_ptr(),
+            twice_zero: self.twice_zero,
+            steps,
+        };
+        // SAFETY: each pair of channels reads 2·`taps` bytes of weights, 4·`taps` values of `quad` and two channels (three words
+        // each, `repr(C)`), which `new` and the checks above have found there, and writes two bytes at up to `count` pixels,
+        // `outputs` bytes apart, within the `outputs` bytes of a pixel. LDR takes any address; LDRD and LDM need the alignment
+        // that was checked, and that a `Plan` and a `Channel` have. What is pushed is popped; nothing else touches the stack.
+        unsafe {
+            asm!(
+                "push {{r6, r7}}",
+                "sub sp, #40",
+                "ldm r2, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+                "adr.w r2, 5f",
+                "subs r2, r2, r6",
+                "adds r6, r2, #1",
+                "stm sp, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+                "2:",
+                "ldrd r3, r1, [sp, #4]",
+                "add r3, r0, r3",
+                "str r3, [sp]",
+                two_taps!(smuad),
+                two_taps!(smlad),
+                "ldr pc, [sp, #12]",
+                "3:",
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                two_taps!(smlad),
+                "5:",
+                "ldr r12, [sp]",
+                "cmp r0, r12",
+                "bne 3b",
+                "ldr r3, [sp, #16]",
+                "ldr r12, [r3, #12]",
+                "lsl r12, r12, #1",
+                second!("r8" "r4" "r9" "r5" "r10" "r6" "r11" "r7"),
+                "ldm r3!, {{r0, r1, r2}}",
+                "lsl r0, r0, #1",
+                "add r4, r0, r4, lsl #1",
+                "add r5, r0, r5, lsl #1",
+                "add r6, r0, r6, lsl #1",
+                "add r7, r0, r7, lsl #1",
+                // A shift to the right by n is −n in the record, and its complement n − 1.
+                "ldr r12, [sp, #28]",
+                "mvn r2, r2",
+                "lsl r0, r12, r2",
+                requantize!("r4" "r5" "r6" "r7"),
+                "ldm r3!, {{r0, r1, r2}}",
+                "mvn r2, r2",
+                "lsl r0, r12, r2",
+                requantize!("r8" "r9" "r10" "r11"),
+                "str r3, [sp, #16]",
+                "ldrd r12, lr, [sp, #32]",
+                "ldr r1, [sp, #24]",
+                "strb r5, [r1, r12]",
+                "strb r6, [r1, r12, lsl #1]",
+                "strb r7, [r1, lr]",
+                "strb r4, [r1], #1",
+                "strb r9, [r1, r12]",
+                "strb r10, [r1, r12, lsl #1]",
+                "strb r11, [r1, lr]",
+                "strb r8, [r1], #1",
+                "str r1, [sp, #24]",
+                "ldr r0, [sp]",
+                "ldr r12, [sp, #20]",
+                "cmp r3, r12",
+                "bne 2b",
+                "add sp, #40",
+                "pop {{r6, r7}}",
+                inout("r0") self.weights.as_ptr() => _,
+                inout("r2") &raw mut plan => _,
+                out("r1") _, out("r3") _, out("r4") _, out("r5") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+            );
+        }
+        if self.clamp != Clamp::NONE {
+            clamp_all(y, self.clamp);
+        }
+        self.channels.len()
     }
-    pairs * 2
 }
 
 /// Brings bytes between both bounds.
 #[allow(unsafe_code, reason = "SSUB8 and SEL have no stable intrinsics")]
-fn clamp_all(y: &mut [i8], clamp: Clamp) {
+pub(super) fn clamp_all(y: &mut [i8], clamp: Clamp) {
     let (fours, rest) = y.as_chunks_mut::<4>();
     rest.iter_mut().for_each(|y| *y = clamp.apply((*y).into()));
     if fours.is_empty() {

@@ -1,4 +1,4 @@
-//! From accumulators to bytes, in assembly: what ends the loops of `conv_pairs` and `conv_helium`.
+//! From accumulators to bytes, in assembly: what ends the loops of `conv_pairs`.
 //!
 //! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes four to six instructions:
 //! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then
@@ -27,7 +27,7 @@ macro_rules! offset_product {
     };
 }
 
-/// The same in the accumulator alone, since one of `conv_helium` is r4 itself.
+/// The same without SMMLAR.
 #[cfg(not(thumbnet_dsp))]
 macro_rules! offset_product {
     ($a:literal) => {

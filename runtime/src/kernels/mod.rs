@@ -29,13 +29,10 @@ pub mod depthwise;
 mod depthwise_blocks;
 #[cfg(thumbnet_helium)]
 mod depthwise_helium;
-#[cfg(thumbnet_dsp)]
-mod depthwise_rows;
+mod depthwise_planes;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
-#[cfg(thumbnet_dsp)]
-mod dsp_depthwise;
 #[cfg(thumbnet_dsp)]
 mod dsp_pairs;
 #[cfg(thumbnet_dsp)]
@@ -43,7 +40,7 @@ mod dsp_winograd;
 pub mod eltwise;
 mod energies;
 pub mod fft;
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[cfg(thumbnet_asm)]
 mod finish;
 mod framing;
 pub mod fully_connected;
@@ -59,6 +56,7 @@ pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod resize;
+mod rows;
 pub mod softmax;
 pub mod spectrogram;
 mod stream;

@@ -14,7 +14,8 @@
 //! The windows of four pixels lie in `scratch`, in 16 bits and without the zero point, in the same order: for two taps one halfword
 //! of each, for pixel 0, then 1, 2, 3.
 
-use super::conv2d::{column_len, corner, gather_bytes};
+use super::conv2d::{column_len, gather_padded};
+use super::rows::{Rows, copy_rows};
 use super::{Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time.
@@ -69,21 +70,16 @@ pub(super) fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Some(bytes) = bytes.get_mut(..taps.saturating_mul(PIXELS)) else { return };
     // What a column has beyond the window stays zero.
     bytes.fill(p.input_zero_point as i8);
+    let (geometry, channels) = (Geometry::new(p), Channels::new(p));
     let [batches, height, width, _] = p.output;
     let mut left = batches.saturating_mul(height).saturating_mul(width);
     let (mut at, mut start) = ([0; 3], 0usize);
-    while let Some(slots) = SLOTS.get(left.min(PIXELS).wrapping_sub(1)) {
+    while left > 0 {
         let count = left.min(PIXELS);
-        let mut pixels = [at; PIXELS];
-        for pixel in pixels.iter_mut().take(count) {
-            *pixel = at;
-            at = next(p, at);
-        }
-        let pixels = slots.map(|slot| pixels.get(slot).copied().unwrap_or(at));
-        gather(p, io.x(), pixels, bytes, quad);
+        at = geometry.gather(p, io.x(), at, count, bytes, quad);
         let len = outputs.saturating_mul(count);
         let Some(y) = io.outputs(start, len) else { return };
-        four_pixels(p, quad, count, y);
+        channels.four_pixels(p, quad, count, y);
         start = start.saturating_add(len);
         left = left.wrapping_sub(count);
     }
@@ -112,64 +108,144 @@ fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
     }
 }
 
-/// Gathers the windows of four pixels.
-#[inline(always)]
-fn gather(p: &Conv2d<'_>, x: &[i8], pixels: [[usize; 3]; PIXELS], bytes: &mut [i8], quad: &mut [i16]) {
-    let row = p.window.size[1].wrapping_mul(p.input[3]);
-    if row.is_multiple_of(4)
-        && let Some(starts) = corners(p, pixels)
-    {
-        inner(p, x, starts, row, quad);
-        return;
-    }
-    let (len, taps) = (column_len(p), padded(column_len(p)));
-    for (pixel, bytes) in pixels.into_iter().zip(bytes.chunks_exact_mut(taps.max(1))) {
-        let Some(bytes) = bytes.get_mut(..len) else { return };
-        gather_bytes(p, x, pixel, bytes);
-    }
-    let starts = [0, taps, taps.wrapping_mul(2), taps.wrapping_mul(3)];
-    widen(bytes, starts, taps, quad, p.input_zero_point);
+/// What gathering needs to know of a convolution, computed once.
+struct Geometry {
+    /// Rows of a window and bytes of one of them.
+    shape: [usize; 2],
+    /// Bytes of an image's row.
+    pitch: usize,
+    /// From the window of a pixel to the next one's.
+    step: usize,
+    /// Windows start at most here to lie in the image whole, row and column; `None` where none does or taps are spread out.
+    last: Option<[usize; 2]>,
+    /// Whether rows of windows are whole fours.
+    is_whole: bool,
 }
 
-/// Where the windows of four pixels start in the input, if all of them lie in the image whole and their taps follow one another.
-#[inline(always)]
-fn corners(p: &Conv2d<'_>, pixels: [[usize; 3]; PIXELS]) -> Option<[usize; PIXELS]> {
-    let [a, b, c, d] = pixels;
-    let first = corner(p, a)?;
-    let last = corner(p, d)?;
-    if a[..2] == d[..2] {
-        // Those between them lie between them.
-        let step = p.window.stride[1].wrapping_mul(p.input[3]);
-        let start = |pixel: [usize; 3]| first.wrapping_add(pixel[2].wrapping_sub(a[2]).wrapping_mul(step));
-        return Some([first, start(b), start(c), last]);
+impl Geometry {
+    fn new(p: &Conv2d<'_>) -> Self {
+        let ([_, height, width, channels], [rows, columns]) = (p.input, p.window.size);
+        let last = height.checked_sub(rows).zip(width.checked_sub(columns)).map(<[usize; 2]>::from);
+        let row = columns.wrapping_mul(channels);
+        Self {
+            shape: [rows, row],
+            pitch: width.wrapping_mul(channels),
+            step: p.window.stride[1].wrapping_mul(channels),
+            last: last.filter(|_| p.window.dilation == [1, 1]),
+            is_whole: row.is_multiple_of(4),
+        }
     }
-    Some([first, corner(p, b)?, corner(p, c)?, last])
-}
 
-/// Gathers windows whose rows are whole fours and lie in the image.
-#[inline(always)]
-fn inner(p: &Conv2d<'_>, x: &[i8], mut starts: [usize; PIXELS], row: usize, quad: &mut [i16]) {
-    let pitch = p.input[2].wrapping_mul(p.input[3]);
-    let mut to = quad;
-    for _ in 0..p.window.size[0] {
-        let Some((part, rest)) = core::mem::take(&mut to).split_at_mut_checked(row.wrapping_mul(PIXELS)) else {
+    /// Gathers the windows of the four output pixels from `at` on, the same ones again where only `count` are left (see
+    /// [`SLOTS`]), and tells which pixel comes behind them.
+    #[inline(always)]
+    fn gather(
+        &self,
+        p: &Conv2d<'_>,
+        x: &[i8],
+        at: [usize; 3],
+        count: usize,
+        bytes: &mut [i8],
+        quad: &mut [i16],
+    ) -> [usize; 3] {
+        let [n, oy, ox] = at;
+        let end = ox.wrapping_add(PIXELS);
+        if count == PIXELS
+            && end < p.output[2]
+            && let Some(start) = self.corner(p, at)
+            && self.corner(p, [n, oy, end.wrapping_sub(1)]).is_some()
+            && let Some(x) = x.get(start..)
+        {
+            self.side_by_side(x, bytes, quad, p.input_zero_point);
+            return [n, oy, end];
+        }
+        self.apart(p, x, at, count, bytes, quad)
+    }
+
+    /// Four windows that lie in the image whole, each `step` behind the one before.
+    #[inline(always)]
+    fn side_by_side(&self, x: &[i8], bytes: &mut [i8], quad: &mut [i16], zero_point: i32) {
+        let places = [0, self.step, self.step.wrapping_mul(2), self.step.wrapping_mul(3)];
+        let sources = places.map(|place| Rows { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
+        if self.is_whole {
+            widen_rows(sources, self.shape, quad, zero_point);
             return;
-        };
-        widen(x, starts, row, part, p.input_zero_point);
-        starts = starts.map(|start| start.wrapping_add(pitch));
-        to = rest;
+        }
+        let taps = bytes.len() / PIXELS;
+        for (source, place) in sources.into_iter().zip([0, 1, 2, 3]) {
+            copy_rows(source, self.shape, bytes.get_mut(taps.wrapping_mul(place)..).unwrap_or_default());
+        }
+        self.widen_copies(bytes, quad, zero_point);
+    }
+
+    /// Columns that were copied, one behind the other.
+    fn widen_copies(&self, bytes: &[i8], quad: &mut [i16], zero_point: i32) {
+        let taps = bytes.len() / PIXELS;
+        let places = [0, taps, taps.wrapping_mul(2), taps.wrapping_mul(3)];
+        let sources = places.map(|place| Rows { bytes: bytes.get(place..).unwrap_or(&[]), pitch: taps });
+        widen_rows(sources, [1, taps], quad, zero_point);
+    }
+
+    /// Four windows anywhere: those that lie in the image whole are read there, if their rows are whole fours, the others copied.
+    #[inline(never)]
+    fn apart(
+        &self,
+        p: &Conv2d<'_>,
+        x: &[i8],
+        mut at: [usize; 3],
+        count: usize,
+        bytes: &mut [i8],
+        quad: &mut [i16],
+    ) -> [usize; 3] {
+        let mut pixels = [at; PIXELS];
+        for pixel in pixels.iter_mut().take(count) {
+            *pixel = at;
+            at = next(p, at);
+        }
+        let (len, taps) = (column_len(p), bytes.len() / PIXELS);
+        let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
+        let mut copies = bytes;
+        let sources = slots.map(|slot| {
+            let pixel = pixels.get(slot).copied().unwrap_or(at);
+            let inside = self.corner(p, pixel).and_then(|start| x.get(start..));
+            let inside = inside.map(|bytes| Rows { bytes, pitch: self.pitch });
+            let (column, rest) = core::mem::take(&mut copies).split_at_mut_checked(taps).unwrap_or_default();
+            copies = rest;
+            match inside {
+                Some(source) if self.is_whole => return source,
+                Some(source) => copy_rows(source, self.shape, column),
+                None => gather_padded(p, x, pixel, column.get_mut(..len).unwrap_or_default()),
+            }
+            Rows { bytes: column, pitch: self.shape[1] }
+        });
+        // Without whole rows all of them are copies, whose taps follow one another.
+        let shape = if self.is_whole { self.shape } else { [1, taps] };
+        widen_rows(sources, shape, quad, p.input_zero_point);
+        at
+    }
+
+    /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
+    #[inline(always)]
+    fn corner(&self, p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+        let [last_row, last_column] = self.last?;
+        // In the padding in front they wrap to huge numbers.
+        let (top, left) = (p.window.start(0, oy) as usize, p.window.start(1, ox) as usize);
+        let row = batch.wrapping_mul(p.input[1]).wrapping_add(top);
+        let start = row.wrapping_mul(self.pitch).wrapping_add(left.wrapping_mul(p.input[3]));
+        (top <= last_row && left <= last_column).then_some(start)
     }
 }
 
-/// `len` bytes, a multiple of 4, from each of four places, widened and put side by side as the module says.
+/// Widens windows of so many rows of so many bytes, a multiple of 4, and puts them side by side as the module says.
 #[inline(always)]
-fn widen(x: &[i8], starts: [usize; PIXELS], len: usize, quad: &mut [i16], zero_point: i32) {
-    let sources = starts.map(|start| x.get(start..start.wrapping_add(len)).unwrap_or(&[]));
+fn widen_rows(sources: [Rows<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     #[cfg(thumbnet_dsp)]
-    super::dsp_pairs::widen(sources, quad, zero_point);
+    super::dsp_pairs::widen_rows(sources, [rows, row], quad, zero_point);
     #[cfg(not(thumbnet_dsp))]
     for (pixel, source) in sources.into_iter().enumerate() {
-        for (to, from) in quad.as_chunks_mut::<16>().0.iter_mut().zip(source.as_chunks::<4>().0) {
+        let rows = source.bytes.chunks(source.pitch.max(1)).take(rows);
+        let fours = rows.flat_map(|bytes| bytes.get(..row).unwrap_or(&[]).as_chunks::<4>().0);
+        for (to, from) in quad.as_chunks_mut::<16>().0.iter_mut().zip(fours) {
             let [a, b, c, d] = from.map(|x| i16::from(x).wrapping_sub(zero_point as i16));
             for (place, x) in [0, 1, 8, 9].into_iter().zip([a, c, b, d]) {
                 if let Some(to) = to.get_mut(2 * pixel + place) {
@@ -180,16 +256,43 @@ fn widen(x: &[i8], starts: [usize; PIXELS], len: usize, quad: &mut [i16], zero_p
     }
 }
 
-/// All channels of `count` pixels, into as many rows of `y`.
-fn four_pixels(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8]) {
+/// What computes the channels of four pixels: the core's own kernel where it has one, and plain loops for what that leaves.
+struct Channels<'m> {
     #[cfg(thumbnet_dsp)]
-    let done = super::dsp_pairs::channels(p, quad, count, y);
+    kernel: Option<super::dsp_pairs::Kernel<'m>>,
     #[cfg(not(thumbnet_dsp))]
-    let done = 0;
+    kernel: core::marker::PhantomData<&'m ()>,
+}
+
+impl<'m> Channels<'m> {
+    fn new(p: &Conv2d<'m>) -> Self {
+        #[cfg(thumbnet_dsp)]
+        let kernel = super::dsp_pairs::Kernel::new(p);
+        #[cfg(not(thumbnet_dsp))]
+        let (kernel, _) = (core::marker::PhantomData, p);
+        Self { kernel }
+    }
+
+    /// All channels of `count` pixels, into as many rows of `y`.
+    #[inline(always)]
+    fn four_pixels(&self, p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8]) {
+        #[cfg(thumbnet_dsp)]
+        let done = self.kernel.as_ref().map_or(0, |kernel| kernel.run(quad, count, y));
+        #[cfg(not(thumbnet_dsp))]
+        let done = 0;
+        if done < p.output[3] {
+            plain(p, quad, count, y, done / 2);
+        }
+    }
+}
+
+/// The channels from pair `done` on.
+#[inline(never)]
+fn plain(p: &Conv2d<'_>, quad: &[i16], count: usize, y: &mut [i8], done: usize) {
     let row = padded(column_len(p)).saturating_mul(2);
     let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
     let pairs = p.weights.chunks_exact(row.max(1)).zip(p.channels.chunks(2)).enumerate();
-    for (pair, (weights, channels)) in pairs.skip(done / 2) {
+    for (pair, (weights, channels)) in pairs.skip(done) {
         let sums = four_by_pair(weights, quad);
         for (slot, sums) in slots.into_iter().zip(sums) {
             let first = slot.wrapping_mul(p.output[3]).wrapping_add(2 * pair);

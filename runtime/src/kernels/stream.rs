@@ -28,6 +28,13 @@ impl<'a> Stream<'a> {
         Self { apart: None, memory, input, outputs }
     }
 
+    /// Whether the input lies apart, or as many times `step` elements behind the output: elements that do not differ in their place
+    /// modulo `step` then share no memory.
+    #[cfg(not(thumbnet_helium))]
+    pub(super) const fn is_shifted_by_multiple_of(&self, step: usize) -> bool {
+        self.apart.is_some() || self.input.is_multiple_of(step)
+    }
+
     /// What has not been overwritten of the input, at its old place.
     #[inline(always)]
     pub(super) fn x(&self) -> &[i8] {

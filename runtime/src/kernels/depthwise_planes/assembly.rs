@@ -1,0 +1,258 @@
+//! The inner loops of `depthwise_planes` in assembly: what is the same with and without the DSP extension.
+//!
+//! A column of the window adds to four outputs, one below the other, before the next one is read; weights and bias are doubled, so
+//! that the sums are `2a`, and requantization is as in `finish`: the high product of the sum and the constant, one less where the
+//! sum is negative, shifted and saturated.
+//!
+//! Registers: r0 is the first column of the window, r1 the bytes of a column, r2 the output, r3 the multiplier and r4 the constant
+//! (5×5 needs them for weights, and loads them again); r5 to r9 hold weights, values and what requantization needs, r10, r11, r12
+//! and lr the four sums. Everything else lies on the stack.
+
+use super::bands::{Rows, Source, padding};
+use super::{BLOCK, Planes};
+use crate::fixed::Rounding;
+use crate::kernels::Conv2d;
+
+#[cfg(thumbnet_dsp)]
+use super::dsp as family;
+#[cfg(thumbnet_v7m)]
+use super::v7m as family;
+
+pub(super) use self::family::{finish, gather};
+
+/// Shifts to the right that the assembly can do, as in `finish`.
+pub(super) fn fits(p: &Conv2d<'_>) -> bool {
+    p.rounding == Rounding::Double && p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift))
+}
+
+/// The words of a plane, where `from` and `to` have all that is read and written: four bytes of column `i` and pair `k` at
+/// `i·step + k·down`, and `below` further, and words `i·planes.pairs + k` of four planes.
+#[inline(always)]
+pub(super) fn checked(from: &Source<'_>, planes: &Planes, to: &[u32]) -> Option<usize> {
+    let (right, lowest) = (from.columns.checked_sub(1)?, from.pairs.checked_sub(1)?);
+    let last =
+        right.saturating_mul(from.step).saturating_add(lowest.saturating_mul(from.down)).saturating_add(from.below);
+    let last_to = right.saturating_mul(planes.pairs).saturating_add(lowest);
+    let plane = planes.plane();
+    let has_all = last.saturating_add(BLOCK) <= from.x.len()
+        && plane.saturating_mul(BLOCK - 1).saturating_add(last_to) < to.len();
+    has_all.then_some(plane)
+}
+
+/// Moves words of `columns` columns to the front of each, from `advance` words behind.
+#[allow(unsafe_code, reason = "a loop in Rust checks every index")]
+pub(super) fn keep(planes: &Planes, kept: usize, words: &mut [u32]) {
+    let columns = planes.columns.saturating_mul(BLOCK);
+    if columns == 0
+        || words.len() < planes.plane().saturating_mul(BLOCK)
+        || kept.saturating_add(planes.advance()) > planes.pairs
+    {
+        return;
+    }
+    for word in 0..kept {
+        // SAFETY: word `word` of each of `columns` columns is written, and read `advance` words further, both of which lie in the
+        // column's `pairs` words.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "ldr {word}, [{column}, {advance}]",
+                "str {word}, [{column}]",
+                "add {column}, {pitch}",
+                "subs {columns}, #1",
+                "bne 2b",
+                column = inout(reg) words.as_mut_ptr().wrapping_add(word) => _,
+                advance = in(reg) planes.advance() * 4,
+                pitch = in(reg) planes.pairs * 4,
+                columns = inout(reg) columns => _,
+                word = out(reg) _,
+            );
+        }
+    }
+}
+
+/// What the assembly copies to its stack; it counts on the order of the fields, 25 words.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct Plan {
+    /// How far to the right; this and the next two are of a channel, and set in the assembly.
+    shift: usize,
+    below: [usize; 2],
+    /// From output to output of a row.
+    step: usize,
+    /// Where the words of a row of outputs end, multiplier, constant, twice the bias, rows left, words and outputs of the next
+    /// rows: set in the assembly.
+    own: [usize; 7],
+    /// From four rows of outputs to the next.
+    four_rows: usize,
+    /// From the words of the first output of a row to behind those of the last one.
+    width: usize,
+    /// Bytes of a column.
+    column: usize,
+    /// `2·zero_point + 1` of the output.
+    twice_zero: i32,
+    rows: usize,
+    plane: usize,
+    /// Bytes of a plane.
+    plane_len: usize,
+    output: usize,
+    /// From an output to the one below it.
+    row: usize,
+    weights: usize,
+    /// From a row of weights to the next.
+    weights_row: usize,
+    channels: usize,
+    left: usize,
+    /// Two values of it.
+    padding: u32,
+}
+
+/// Computes four channels of a band, but for the clamp; `y` starts with the first output of the first one.
+pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
+    let &Rows { first, count, width, step } = rows;
+    let (Some(weights), Some(channels)) = (p.weights.get(first..), p.channels.get(first..)) else { return };
+    let row = width.wrapping_mul(step);
+    let even = count.saturating_add(1) & !1;
+    let reach = |outputs: usize| outputs.saturating_sub(1).saturating_mul(planes.stride).saturating_add(planes.size);
+    let taps = planes.size.saturating_mul(planes.size);
+    let outputs = count.saturating_mul(width).saturating_sub(1).saturating_mul(step);
+    let fits = count > 0
+        && width > 0
+        && matches!((planes.size, planes.stride), (3 | 5, 1 | 2))
+        && reach(even) <= planes.pairs.saturating_mul(2)
+        && reach(width) <= planes.columns
+        && words.len() >= planes.plane().saturating_mul(BLOCK)
+        && weights.len() >= taps.saturating_sub(1).saturating_mul(step).saturating_add(BLOCK)
+        && channels.len() >= BLOCK
+        && y.len() >= outputs.saturating_add(BLOCK);
+    if !fits {
+        return;
+    }
+    let column = planes.pairs.wrapping_mul(4);
+    let plan = Plan {
+        step,
+        four_rows: row.wrapping_mul(4),
+        width: width.wrapping_mul(planes.stride).wrapping_mul(column),
+        column,
+        twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
+        rows: count,
+        plane: words.as_ptr().expose_provenance(),
+        plane_len: planes.plane().wrapping_mul(4),
+        output: y.as_mut_ptr().expose_provenance(),
+        row,
+        weights: weights.as_ptr().expose_provenance(),
+        weights_row: planes.size.wrapping_mul(step),
+        channels: channels.as_ptr().expose_provenance(),
+        left: BLOCK,
+        padding: padding(p),
+        ..Plan::default()
+    };
+    family::rows(planes, &plan, i32::from(p.clamp.min) >= p.output_zero_point);
+}
+
+/// A function that computes all rows of four channels: rows by fours, and then one or two. `$window` gives the sums of four or two
+/// outputs, `$finish` makes outputs of them and stores them, `$prepare` stores the weights behind the plan and corrects the bias in
+/// r5; `$words` are the bytes of the values of four rows.
+macro_rules! kernel {
+    ($name:ident, $prepare:ident, $window:ident, $column:ident, $back:literal, $finish:ident, $product:ident, $words:literal) => {
+        #[allow(unsafe_code, reason = "the loop needs every register, and instructions that have no stable intrinsics")]
+        fn $name(plan: &Plan) {
+            // SAFETY: the plan is copied to the stack, which is left as it was. The one who made it has checked that the planes have
+            // all words of the windows of an even number of rows, that weights and channels (three words each, `repr(C)`) are those
+            // of four channels, and that each output has its byte. With three rows left, or one, the output below them is written
+            // to the place of the last one, before that one itself.
+            unsafe {
+                core::arch::asm!(
+                    "push {{r6, r7}}",
+                    "sub sp, #200",
+                    "mov r8, sp",
+                    "mov r9, #5",
+                    "1:",
+                    "ldm r0!, {{r2, r3, r4, r5, r6}}",
+                    "stm r8!, {{r2, r3, r4, r5, r6}}",
+                    "subs r9, #1",
+                    "bne 1b",
+                    // Per channel.
+                    "2:",
+                    "ldr r3, [sp, #88]",
+                    "ldm r3!, {{r5, r6, r7}}",
+                    "str r3, [sp, #88]",
+                    "lsl r5, r5, #1",
+                    "rsb r7, r7, #0",
+                    "str r7, [sp]",
+                    "sub r7, #1",
+                    "ldr r8, [sp, #56]",
+                    "lsl r8, r8, r7",
+                    "strd r6, r8, [sp, #20]",
+                    "ldrd r6, r7, [sp, #60]",
+                    "strd r6, r7, [sp, #32]",
+                    "ldr r8, [sp, #68]",
+                    "add r7, r8",
+                    "str r7, [sp, #64]",
+                    "ldrd r6, r7, [sp, #72]",
+                    "str r6, [sp, #40]",
+                    "add r6, #1",
+                    "str r6, [sp, #72]",
+                    "add r8, r7, r7, lsl #1",
+                    "strd r7, r8, [sp, #4]",
+                    "ldrd r6, r7, [sp, #80]",
+                    "add r8, r6, #1",
+                    "str r8, [sp, #80]",
+                    "ldr r8, [sp, #12]",
+                    "add r12, sp, #100",
+                    $prepare!(),
+                    "str r5, [sp, #28]",
+                    "ldrd r3, r4, [sp, #20]",
+                    "ldr r1, [sp, #52]",
+                    // Per four rows.
+                    "3:",
+                    "ldrd r5, r0, [sp, #32]",
+                    "ldrd r2, r8, [sp, #40]",
+                    "ldr r6, [sp, #48]",
+                    "add r6, r0",
+                    "str r6, [sp, #16]",
+                    concat!("add r7, r0, #", $words),
+                    "add r8, r2",
+                    "sub r6, r5, #4",
+                    "strd r6, r7, [sp, #32]",
+                    "str r8, [sp, #40]",
+                    "cmp r5, #3",
+                    "blt 5f",
+                    "bgt 4f",
+                    "ldr r7, [sp, #4]",
+                    "lsl r7, r7, #1",
+                    "str r7, [sp, #8]",
+                    "4:",
+                    $window!($column, $back, four),
+                    $finish!($product, four),
+                    "bne 4b",
+                    "ldr r5, [sp, #32]",
+                    "cmp r5, #0",
+                    "bgt 3b",
+                    "b 7f",
+                    // Two rows, or one.
+                    "5:",
+                    "cmp r5, #1",
+                    "itt eq",
+                    "moveq r7, #0",
+                    "streq r7, [sp, #4]",
+                    "6:",
+                    $window!($column, $back, two),
+                    $finish!($product, two),
+                    "bne 6b",
+                    "7:",
+                    "ldr r4, [sp, #92]",
+                    "subs r4, #1",
+                    "str r4, [sp, #92]",
+                    "bne 2b",
+                    "add sp, #200",
+                    "pop {{r6, r7}}",
+                    inout("r0") plan => _,
+                    out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+                    out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+                );
+            }
+        }
+    };
+}
+
+pub(super) use kernel;
