@@ -100,6 +100,8 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
     match call {
         Call::Conv2d(p) | Call::Depthwise(p) | Call::TransposeConv(p) => slices!(p.weights, p.channels),
         Call::FullyConnected(p) => slices!(p.weights, p.channels),
+        Call::Accumulate(p) => slices!(p.weights),
+        Call::Requantize(p) => slices!(p.channels),
         Call::Lstm(p) | Call::LstmFrom(p) => slices!(p.input_weights, p.recurrent_weights, p.biases),
         Call::Recurrent(p) | Call::RecurrentFrom(p) | Call::RecurrentUpTo(p) => {
             slices!(p.input_weights, p.recurrent_weights, p.input_channels, p.recurrent_channels)

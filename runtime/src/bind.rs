@@ -9,9 +9,9 @@ use crate::format::{
     SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
-    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, pairs,
-    recurrent, rows, spectrogram, winograd,
+    Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
+    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise,
+    fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -53,6 +53,8 @@ pub enum Call<'m> {
     TransposeConv(Conv2d<'m>),
     Svdf(Svdf<'m>),
     Gather { len: usize, inner: usize, count: usize },
+    Accumulate(Accumulate<'m>),
+    Requantize(Requantize<'m>),
 }
 
 impl<'m> Call<'m> {
@@ -87,6 +89,16 @@ impl<'m> Call<'m> {
                     channels: numbers(data, p.channels, outputs)?,
                 })
             }
+            Op::Accumulate(p) => Self::Accumulate(Accumulate {
+                input_zero_point: a.zero_point,
+                weights: weights(data, p.weights, elements(a)?.checked_mul(elements(y)?))?,
+            }),
+            Op::Requantize(p) => Self::Requantize(Requantize {
+                output_zero_point: y.zero_point,
+                clamp: p.clamp,
+                rounding: p.rounding,
+                channels: numbers(data, p.channels, last_dim(y))?,
+            }),
             Op::MaxPool2d(p) if step.inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
             Op::AveragePool2d(p) if step.inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),

@@ -11,7 +11,7 @@ use crate::format::{
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
-use crate::plan::{lead, may_overwrite, work};
+use crate::plan::{keeps_parts, lead, may_move, may_overwrite, part_of_input, work};
 
 /// Checks everything behind the head.
 pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
@@ -256,6 +256,15 @@ fn operator(
             check(bound.output == [n, 1, 1, channels] && is_one_length(a, b), StepProblem::Shape)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
+        (Op::Accumulate(_), _) if ops::DENSE => {
+            check(elements(y)? == last_dim(y), StepProblem::Shape)?;
+            if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
+        }
+        (Op::Requantize(p), Call::Requantize(bound)) if ops::DENSE => {
+            check(is_range(p.clamp), StepProblem::Params)?;
+            same_shape(a, y)?;
+            channel_scales(bound.channels)
+        }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
             check(is_range(bound.clamp), StepProblem::Params)?;
             check(same_quantization, StepProblem::Quantization)?;
@@ -450,6 +459,10 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
+    if matches!(step.op, Op::Accumulate(_)) {
+        let is_sum = step.inputs.len() == 1 || inputs[1].dtype == DType::I32;
+        return check(inputs[0].dtype == DType::I8 && is_sum && y.dtype == DType::I32, StepProblem::Type);
+    }
     let has_states =
         matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) | Op::Svdf(_));
     // Of a pool it is a length.
@@ -460,6 +473,7 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         Op::Spectrogram(_) | Op::Motion(_) => (DType::I16, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
         Op::ArgMax => (DType::I8, DType::I32),
+        Op::Requantize(_) => (DType::I32, DType::I8),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),
         _ => (DType::I8, DType::I8),
     };
@@ -591,7 +605,7 @@ fn memory(
         }
         let span = span_of(&tensor);
         check(!scratch.overlaps(span), StepProblem::Scratch)?;
-        if output_span.overlaps(span) {
+        if output_span.overlaps(span) && !is_part(model, step, other, &tensor, output) {
             let is_allowed =
                 overwrites(step, number, other, &tensor, output) || runs_into(step, number, other, &tensor, output);
             check(is_allowed, StepProblem::Overlap)?;
@@ -610,9 +624,29 @@ fn overwrites(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output:
     is_dead && reads == 1 && tensor.offset == output.offset && may_overwrite(&step.op, tensor, output)
 }
 
-/// Whether the output starts so far in front of this input, which dies here, that it only grows into what was read.
+/// Whether this input and the output lie in one another as the step has them: what they share is not changed.
+fn is_part(model: &Model<'_>, step: &Step<'_>, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
+    if let Some(start) = part_of_input(&step.op, output) {
+        return step.inputs == [other] && tensor.offset.checked_add(start) == Some(output.offset);
+    }
+    if !keeps_parts(&step.op, output) || step.inputs.iter().filter(|&&input| input == other).count() != 1 {
+        return false;
+    }
+    let mut place = Some(output.offset);
+    for &input in step.inputs.iter().take_while(|&&input| input != other) {
+        let len = model.tensors().get(input).and_then(|input| input.bytes());
+        place = place.zip(len).and_then(|(place, len)| place.checked_add(len));
+    }
+    place == Some(tensor.offset)
+}
+
+/// Whether the output starts so far in front of this input, which dies here, that it only grows into what was read; or
+/// behind it, for a reshape.
 fn runs_into(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
     let is_only_input = step.inputs == [other] && tensor.last_use == number;
+    if may_move(&step.op) {
+        return is_only_input && output.offset >= tensor.offset;
+    }
     let in_front = lead(&step.op, tensor, output).and_then(|lead| output.offset.checked_add(lead));
     is_only_input && in_front.is_some_and(|end| end <= tensor.offset)
 }

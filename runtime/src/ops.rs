@@ -32,7 +32,7 @@ families! {
     /// Convolution, depthwise, transposed.
     CONV "conv" Conv2d | DepthwiseConv2d | TransposeConv2d;
     /// Fully connected, product of matrices.
-    DENSE "dense" FullyConnected | MatMul;
+    DENSE "dense" FullyConnected | MatMul | Accumulate | Requantize;
     /// Maximum and average over windows.
     POOL "pool" MaxPool2d | AveragePool2d;
     /// Functions of two tensors.

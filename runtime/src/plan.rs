@@ -1,6 +1,6 @@
 //! What the memory planner on the desktop must know of the operators: asked there, and checked here with the same words.
 
-use crate::bind::Call;
+use crate::bind::{Call, right_aligned};
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
 use crate::kernels::{Layout, depthwise};
@@ -29,8 +29,40 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
             let [.., channels] = first_four(input);
             same_shape && depthwise::may_overwrite(p.size, p.stride, p.dilation, p.pad.top, channels)
         }
+        Op::Accumulate(_) => same_shape && input.dtype == output.dtype,
         _ => false,
     }
+}
+
+/// Where in its input the output of a view already lies, in bytes; `None` where it is not one run of whole words.
+///
+/// There the step has nothing to do, and its input may live on: a slice of rows, a part of a split, is free.
+#[must_use]
+pub fn part_of_input(op: &Op, output: &Tensor) -> Option<u32> {
+    let Op::View(p) = op else { return None };
+    let mut run = 1u32;
+    for (&size, &stride) in right_aligned(output).iter().zip(&p.strides).rev() {
+        if size > 1 && u32::try_from(stride).ok()? != run {
+            return None;
+        }
+        run = run.checked_mul(u32::try_from(size).ok()?)?;
+    }
+    u32::try_from(p.offset).ok().filter(|offset| offset.is_multiple_of(4))
+}
+
+/// Whether the inputs of a concatenation lie in its output as they are, one behind the other: nothing is in front of the axis.
+///
+/// An input that lies there already is not copied.
+#[must_use]
+pub fn keeps_parts(op: &Op, output: &Tensor) -> bool {
+    matches!(op, Op::Concat(p) if output.dims.iter().take(p.axis as usize).all(|&dim| dim == 1))
+}
+
+/// Whether a reshape may move its input, which dies there, to a place that starts behind it and overlaps it: it is copied from
+/// the end.
+#[must_use]
+pub const fn may_move(op: &Op) -> bool {
+    matches!(op, Op::Reshape)
 }
 
 /// How far in front of its input the output of an operator must start so that both may lie over one another, in bytes;
@@ -91,6 +123,7 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
     let [height, width] = window(op).map(u64::from);
     let inner = match op {
         Op::Conv2d(_) | Op::FullyConnected(_) | Op::MatMul(_) | Op::DepthwiseConv2d(_) => macs(op, a, y),
+        Op::Accumulate(_) => macs(op, a, y),
         Op::Lstm(_) | Op::Recurrent(_) => macs(op, a, y),
         // Taps that reach no input pixel are looked at as well.
         Op::TransposeConv2d(_) => macs(op, a, y).saturating_add(product(&[elements(y), height, width])),
@@ -127,6 +160,7 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
         | Op::View(_)
         | Op::Take(_)
         | Op::Gather(_)
+        | Op::Requantize(_)
         | Op::Reduce(_) => 0,
     };
     [elements(a), elements(y), operands as u64].into_iter().fold(inner, u64::saturating_add)
@@ -153,7 +187,7 @@ pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
         Op::TransposeConv2d(p) => elements(input).saturating_mul(taps(p.size)).saturating_mul(last(output)),
         Op::MatMul(_) => elements(output).saturating_mul(last(input)),
         Op::DepthwiseConv2d(p) => elements(output).saturating_mul(taps(p.size)),
-        Op::FullyConnected(_) => elements(input).saturating_mul(last(output)),
+        Op::FullyConnected(_) | Op::Accumulate(_) => elements(input).saturating_mul(last(output)),
         // Four gates, each of the input and of the hidden state.
         Op::Lstm(_) => elements(output).saturating_mul(4).saturating_mul(last(input).saturating_add(last(output))),
         Op::Recurrent(p) => {

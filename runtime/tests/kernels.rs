@@ -5,8 +5,9 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Stream,
-    Window, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, recurrent, reference, winograd,
+    Accumulate, Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent,
+    Requantize, Scale, Stream, Window, accumulate, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad,
+    pool, recurrent, reference, winograd,
 };
 use thumbnet::plan::lead;
 
@@ -323,6 +324,31 @@ proptest! {
         }
         let p = FullyConnected { layout: Layout::Pairs, weights: &packed, ..p };
         prop_assert_eq!(run(rows * outputs, 0, |y, _| reference::fully_connected(&p, &x, y)), expected);
+    }
+
+    #[test]
+    fn fully_connected_in_parts_is_its_reference(
+        parts in prop::collection::vec(1..40usize, 1..5), outputs in 1..11usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let inputs = parts.iter().sum();
+        let (w, channels) = (weights(seed, outputs * inputs), channels(seed ^ 1, outputs));
+        let p = FullyConnected {
+            rows: 1, inputs, outputs, input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding,
+            layout: Layout::Plain, weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, inputs);
+        let expected = run(outputs, 0, |y, _| reference::fully_connected(&p, &x, y));
+        let (mut sums, mut start) = (vec![0; outputs], 0);
+        for part in parts {
+            let columns = start..start + part;
+            let own: Vec<i8> = w.chunks_exact(inputs).flat_map(|row| row[columns.clone()].to_vec()).collect();
+            let p = Accumulate { input_zero_point: zp.0, weights: &own };
+            accumulate::accumulate(&p, &x[columns], &mut sums);
+            start += part;
+        }
+        let p = Requantize { output_zero_point: zp.1, clamp, rounding, channels: &channels };
+        prop_assert_eq!(run(outputs, 0, |y, _| accumulate::requantize(&p, &sums, y)), expected);
     }
 
     #[test]

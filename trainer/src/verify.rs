@@ -214,7 +214,9 @@ pub fn signal_to_noise(
     // Layers are compared as they are on the chip, with normalizations folded in.
     let values = float_values(&fold(float)?, data, &samples)?;
     let ratio = |computed: Computed| {
-        let real = values.get(&computed.name)?.iter().map(|&x| f64::from(x));
+        // A layer that lost channels has nothing to be compared with.
+        let real = values.get(&computed.name).filter(|values| values.len() == computed.values.len())?;
+        let real = real.iter().map(|&x| f64::from(x));
         Some((computed.name.clone(), decibels(real.zip(computed.real()))))
     };
     Ok(integer_values(bytes, data, &samples)?.into_iter().filter_map(ratio).collect())

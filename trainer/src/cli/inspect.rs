@@ -123,6 +123,8 @@ fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
             let window = if p.bands > 0 { 2 * p.window + (2 << p.log2) } else { 0 };
             u64::from(window + 4 * p.bands + 2 * p.weight_count) + 12 * outputs
         }
+        Op::Accumulate(_) => outputs * u64::from(input.elements().unwrap_or(0)),
+        Op::Requantize(_) => 12 * outputs,
         Op::Lookup(_) => 256,
         _ => 0,
     }
