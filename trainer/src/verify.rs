@@ -66,7 +66,7 @@ pub fn random_inputs(program: &Program, count: usize) -> Vec<Vec<u8>> {
     let mut input = |tensor: &TensorDesc| -> Vec<u8> {
         let elements = tensor.shape.iter().product::<u32>();
         match tensor.dtype {
-            DType::I8 => (0..elements).map(|_| rng.random()).collect(),
+            DType::I8 | DType::U8 => (0..elements).map(|_| rng.random()).collect(),
             DType::I16 => (0..elements).flat_map(|_| rng.random::<i16>().to_le_bytes()).collect(),
             DType::I32 => vec![0; 4 * elements as usize],
             DType::F32 => (0..elements).flat_map(|_| rng.random_range(-1.0f32..1.0).to_le_bytes()).collect(),

@@ -591,6 +591,8 @@ ops! {
     /// Statistics and spectra of windows of i16 rows: of the input alone, as if zeros came before, or of the input and the rows
     /// before it, which it changes.
     27 Motion(MotionParams) "motion" 1..=2;
+    /// Logarithm of softmax over the last axis.
+    28 LogSoftmax(SoftmaxParams) "log_softmax" 1..=1;
 }
 
 /// One step of a program.

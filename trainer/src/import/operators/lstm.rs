@@ -11,20 +11,29 @@ use crate::import::schema::{Operator, Type};
 use crate::quantize::multiplier;
 
 /// Inputs of the operator, each the first of four gates: input, forget, cell, output.
-const INPUT_WEIGHTS: usize = 1;
-const RECURRENT_WEIGHTS: usize = 5;
-const BIASES: usize = 12;
+pub(in crate::import) const INPUT_WEIGHTS: usize = 1;
+pub(in crate::import) const RECURRENT_WEIGHTS: usize = 5;
+pub(in crate::import) const BIASES: usize = 12;
 /// The states, which the file keeps from one inference to the next.
 const HIDDEN_STATE: usize = 18;
 const CELL_STATE: usize = 19;
 /// What the gates' accumulators are scaled to: Q3.12.
 const GATE_SCALE: f32 = 1.0 / 4096.0;
 
-pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    let absent = [(9..12, "peepholes"), (16..18, "a projection"), (20..24, "layer normalization")];
+/// Names what a layer has beyond the equations that Keras' LSTM has.
+pub(in crate::import) fn only_plain(operator: &Operator<'_>) -> Result<()> {
+    let absent = [(9..12, "peepholes are"), (16..18, "a projection is"), (20..24, "layer normalization is")];
     for (inputs, name) in absent {
-        ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} are not supported");
+        ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} not supported");
     }
+    let gates = [INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES];
+    let has_gate = gates.into_iter().all(|first| operator.optional(first).is_some());
+    ensure!(has_gate, "without an input gate (coupled gates) it is not supported");
+    Ok(())
+}
+
+pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    only_plain(operator)?;
     let (x, y) = (operator.input(0)?, operator.output()?);
     let &[first, second, inputs] = c.tensor(x).shape.as_slice() else { bail!("the input needs three dimensions") };
     let is_time_major = operator.byte(3)? != 0;
@@ -105,7 +114,7 @@ fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, first: usize, cells:
     let mut gates: [&[i8]; 4] = [&[]; 4];
     for (gate, weights) in gates.iter_mut().enumerate() {
         let tensor = c.tensor(operator.input(first + gate)?);
-        let data = tensor.data.with_context(|| format!("weights \"{}\" have to be a constant", tensor.name))?;
+        let data = tensor.constant()?;
         ensure!(
             data.len() == cells * len,
             "\"{}\" has shape {:?}, expected {cells} by {len}",
