@@ -135,11 +135,6 @@ def causal(x):
     return L.Dense(3)(L.GlobalMaxPooling1D()(L.MaxPooling1D(2)(L.SeparableConv1D(6, 3)(x))))
 
 
-@model((10, 12))
-def lstm(x):
-    return L.Dense(4, activation="softmax")(L.LSTM(10)(L.LSTM(8, return_sequences=True)(x)))
-
-
 @model((8, 6), batch=None)
 def lstm_unrolled(x):
     return L.Dense(4, activation="softmax")(L.LSTM(7, unroll=True)(x))
