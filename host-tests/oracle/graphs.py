@@ -3,7 +3,7 @@ groups. One random model per call, as in operators.py."""
 
 import numpy as np
 
-from operators import activation, bias, conv_output, image, like, out_size, unary, weights
+from operators import activation, bias, conv_output, image, like, lstm, out_size, unary, weights
 from tflite_writer import Op, Tensor, constant
 
 
@@ -112,6 +112,13 @@ def batches_of_sequences(rng, number):
     return tensors, [Op(38, [0, 1, 2], [3]), Op(37, [3, 1, 4], [5])], [0], [5]
 
 
+def lstm_of_other_scale(rng, number):
+    """An LSTM whose output has another scale than its hidden state, as in bidirectional layers."""
+    tensors, ops, inputs, [y] = lstm(rng, number)
+    tensors[y] = Tensor(tensors[y].shape, scale=tensors[y].scale * rng.uniform(1, 2), zero_point=int(rng.integers(-20, 20)))
+    return tensors, ops, inputs, [y]
+
+
 def float_lstm(rng, number):
     """An LSTM layer in f32."""
     time, inputs, cells = (int(n) for n in rng.integers(1, [6, 6, 6]))
@@ -158,5 +165,6 @@ GRAPHS = {
     "island_of_f32": island_of_f32,
     "group_conv": group_conv,
     "batches_of_sequences": batches_of_sequences,
+    "lstm_of_other_scale": lstm_of_other_scale,
     "float_lstm": float_lstm,
 }

@@ -1,14 +1,14 @@
 //! `UNIDIRECTIONAL_SEQUENCE_LSTM` with int8 weights and a 16-bit cell.
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet::format::{DType, LstmParams, Op};
+use thumbnet::format::{DType, Function, LookupParams, LstmParams, Op};
 use thumbnet::kernels::Scale;
 
 use super::state::variable_tensor;
 use crate::compile::TensorDesc;
 use crate::import::conversion::{Conversion, Value};
 use crate::import::schema::{Operator, Type};
-use crate::quantize::multiplier;
+use crate::quantize::{Quant, multiplier};
 
 /// Inputs of the operator, each the first of four gates: input, forget, cell, output.
 pub(in crate::import) const INPUT_WEIGHTS: usize = 1;
@@ -42,7 +42,6 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let cells = *c.tensor(y).shape.last().context("the output needs dimensions")?;
     let (inputs, cells) = (inputs as usize, cells as usize);
     let (input, hidden_state) = (c.quant(x)?, c.quant(operator.input(HIDDEN_STATE)?)?);
-    ensure!(hidden_state == c.quant(y)?, "the hidden state and the output have different quantizations");
 
     let cell_state = c.tensor(operator.input(CELL_STATE)?);
     let &[cell_scale] = cell_state.scales.as_slice() else { bail!("the cell state needs one scale") };
@@ -77,16 +76,26 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let states = states(c, operator)?;
     let input = c.value(x)?;
     let input = if states.is_empty() { input } else { c.out_of_state(input)? };
-    if !is_time_major {
-        return c.push(y, Op::Lstm(params), &[vec![input], states].concat());
+    let Quant { scale, zero_point } = hidden_state;
+    let output = TensorDesc { scale, zero_point, ..c.describe(y)? };
+    let result = if is_time_major {
+        // A batch of one: the same bytes with batch and time exchanged.
+        let before = TensorDesc { shape: vec![1, first, inputs as u32], ..c.describe(x)? };
+        let name = c.unique(&output.name);
+        let sequence = TensorDesc { name, shape: vec![1, first, cells as u32], ..output.clone() };
+        let input = c.push_step(before, Op::Reshape, &[input])?;
+        let result = c.push_step(sequence, Op::Lstm(params), &[vec![input], states].concat())?;
+        c.push_step(output, Op::Reshape, &[result])?
+    } else {
+        c.push_step(output, Op::Lstm(params), &[vec![input], states].concat())?
+    };
+    if hidden_state == c.quant(y)? {
+        return c.bind(y, result);
     }
-    // A batch of one: the same bytes with batch and time exchanged.
-    let (before, sequence) = (c.describe(x)?, c.describe(y)?);
-    let before = TensorDesc { shape: vec![1, first, inputs as u32], ..before };
-    let sequence = TensorDesc { shape: vec![1, first, cells as u32], ..sequence };
-    let input = c.push_step(before, Op::Reshape, &[input])?;
-    let result = c.push_step(sequence, Op::Lstm(params), &[vec![input], states].concat())?;
-    c.push(y, Op::Reshape, &[result])
+    // LiteRT copies the hidden state's bytes whatever the output's scale says: the same bytes under that scale.
+    let same: [i8; 256] = std::array::from_fn(|entry| (entry as i32 - 128) as i8);
+    let table = c.push_data(&same);
+    c.push(y, Op::Lookup(LookupParams { function: Function::Other, table }), &[result])
 }
 
 /// Hidden and cell state, where one inference leaves them to the next.
