@@ -145,6 +145,11 @@ def gru_unrolled(x):
     return L.Dense(4)(L.Flatten()(L.GRU(5, unroll=True, return_sequences=True)(x)))
 
 
+@model((4, 5))
+def gru_reset_before(x):
+    return L.Dense(3)(L.GRU(4, unroll=True, reset_after=False)(x))
+
+
 @model((16, 16, 1), batch=None)
 def unet(x):
     a = L.Conv2D(4, 3, padding="same", activation="relu")(x)

@@ -67,7 +67,9 @@ pub(super) fn convert(c: &mut Conversion<'_>, operator: &Operator<'_>, move_byte
             c.moving = Some((x, curve.base, curve.quant));
             move_bytes(c, operator)?;
             c.moving = None;
-            for &output in &operator.outputs {
+            // A part of a split may have no element.
+            let outputs = operator.outputs.iter().copied().filter(|&output| c.tensor(output).elements() > 0);
+            for output in outputs.collect::<Vec<_>>() {
                 let base = c.take(output)?;
                 c.curves.insert(output, Curve { base, ..curve.clone() });
             }

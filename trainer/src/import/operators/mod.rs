@@ -21,7 +21,7 @@ use thumbnet::format::Op;
 use thumbnet::kernels::Clamp;
 
 use super::conversion::Conversion;
-use super::schema::{Operator, Tensor, Type};
+use super::schema::{Operator, Tensor};
 use crate::quantize::Quant;
 pub(super) use curve::{Curve, materialize};
 use names::NAMES;
@@ -129,8 +129,8 @@ pub(super) fn convert(conversion: &mut Conversion<'_>, operator: &Operator<'_>) 
     let inputs = operator.inputs.iter().filter_map(|&input| usize::try_from(input).ok());
     for index in inputs.chain(operator.outputs.iter().copied()) {
         let tensor = conversion.tensor(index);
-        // Only shapes and axes may be empty lists.
-        let is_list = matches!(tensor.dtype, Type::I32 | Type::I64);
+        // Only shapes, axes and parts of a split may be empty lists.
+        let is_list = tensor.dtype.is_integer() || operator.code == SPLIT_V;
         ensure!(is_list || tensor.elements() > 0, "\"{}\" has shape {:?}: no element", tensor.name, tensor.shape);
     }
     convert(conversion, operator)
@@ -139,6 +139,8 @@ pub(super) fn convert(conversion: &mut Conversion<'_>, operator: &Operator<'_>) 
 fn refuse(_: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     bail!("{}", unsupported(operator.code))
 }
+
+const SPLIT_V: i32 = 102;
 
 /// What can be done about an operator that is not supported.
 fn unsupported(code: i32) -> String {
