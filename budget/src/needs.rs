@@ -125,6 +125,7 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
         | Call::Pad { .. }
         | Call::Reshape
         | Call::Softmax(_)
+        | Call::LogSoftmax(_)
         | Call::ArgMax { .. }
         | Call::Binary(..)
         | Call::View(_)

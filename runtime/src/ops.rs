@@ -39,8 +39,8 @@ families! {
     ELEMENTWISE "elementwise" Add | Mul | Binary;
     /// Padding, picking, reducing, resizing.
     SHAPE "shape" Pad | Take | Gather | Reduce | ResizeBilinear;
-    /// Softmax.
-    SOFTMAX "softmax" Softmax;
+    /// Softmax and its logarithm.
+    SOFTMAX "softmax" Softmax | LogSoftmax;
     /// The recurrent layers that are trained here.
     RECURRENT "recurrent" Recurrent;
     /// LSTM and SVDF with TensorFlow Lite's bits.

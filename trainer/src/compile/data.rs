@@ -102,6 +102,7 @@ fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
             | Op::Pad(_)
             | Op::Reshape
             | Op::Softmax(_)
+            | Op::LogSoftmax(_)
             | Op::ArgMax
             | Op::View(_)
             | Op::Gather(_)
