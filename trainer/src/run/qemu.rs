@@ -1,10 +1,12 @@
 //! Running on an emulated board: builds the runner firmware for it, puts the model into its flash, and lets it read inputs
 //! and write outputs as files by semihosting.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -76,7 +78,7 @@ pub(super) fn machine(bin: &str, model: &[u8], folder: &Path, arguments: &[i32],
         .arg("-semihosting-config")
         .arg(format!("enable=on,target=native,arg=runner,arg={}{arguments}", model.len()))
         .arg("-kernel")
-        .arg(build_bin(board.name, bin, &["--features", "qemu"])?);
+        .arg(built(board.name, bin)?);
     Ok(qemu)
 }
 
@@ -163,6 +165,18 @@ pub(super) fn run_compiled(module: &Path, board: Board) -> Result<u64> {
 pub(super) fn compiled_code_len(module: &Path, tables_len: usize, board: &str) -> Result<u64> {
     let elf = build_with(board, "no_panic_compiled", &[], Some(module))?;
     Ok(flash_len(&elf)?.saturating_sub(tables_len as u64))
+}
+
+/// The firmware for an emulated board, built once in the life of this process: asking cargo takes longer than most runs.
+fn built(board: &'static str, bin: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<(&'static str, String), PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(elf) = built.get(&(board, bin.to_owned())) {
+        return Ok(elf.clone());
+    }
+    let elf = build_bin(board, bin, &["--features", "qemu"])?;
+    built.insert((board, bin.to_owned()), elf.clone());
+    Ok(elf)
 }
 
 /// Builds a firmware for a board, which takes no time where it is built already.
