@@ -32,6 +32,8 @@ pub struct StepReport {
     pub digest: u32,
     /// Instructions of its dearest run; `None` on the host.
     pub instructions: Option<u64>,
+    /// Instructions of its cheapest run; `None` on the host.
+    pub least: Option<u64>,
 }
 
 /// What a run did.

@@ -31,8 +31,8 @@ struct Answer {
     peak_ram: u64,
     state: u64,
     stack: u64,
-    /// Digest and ticks of every step.
-    steps: Vec<(u32, u64)>,
+    /// Digest of every step, ticks of its cheapest and of its dearest run.
+    steps: Vec<(u32, u64, u64)>,
 }
 
 pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>, Report)> {
@@ -45,7 +45,11 @@ pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>,
     let outputs = fs::read(file("out")).context("the runner wrote no outputs")?;
     let instructions = |ticks: u64| ticks * 1000 / board.milliticks;
     let [min, max] = answer.ticks.map(instructions);
-    let step = |&(digest, ticks): &(u32, u64)| StepReport { digest, instructions: Some(instructions(ticks)) };
+    let step = |&(digest, least, most): &(u32, u64, u64)| StepReport {
+        digest,
+        instructions: Some(instructions(most)),
+        least: Some(instructions(least)),
+    };
     let report = Report {
         inferences: answer.inferences,
         instructions: Some(MinMax { min, max }),
