@@ -11,6 +11,7 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
+pub mod fences;
 pub mod graphs;
 pub mod oracle;
 pub mod reference;

@@ -12,6 +12,7 @@ mod write;
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use data::offsets;
 pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};

@@ -1,5 +1,6 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod fenced;
 mod guarded;
 mod host;
 mod listen;
@@ -12,6 +13,7 @@ use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
 
+pub use fenced::{Fenced, fenced};
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::Target;
