@@ -47,7 +47,7 @@ pub fn all(seconds: u32) -> Result<()> {
         if let Some(seeds) = seeds {
             fuzz.arg(root().join("fuzz").join(seeds));
         }
-        fuzz.args(["--", "-seed=1", "-max_len=4096", "-timeout=20", "-print_final_stats=1"]);
+        fuzz.args(["--", "-seed=1", "-max_len=4096", "-len_control=0", "-timeout=20", "-print_final_stats=1"]);
         fuzz.arg(format!("-max_total_time={seconds}"));
         finish(fuzz)?;
     }
