@@ -11,8 +11,11 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
+pub mod fences;
+pub mod graphs;
 pub mod networks;
 pub mod oracle;
+pub mod reference;
 pub mod seeds;
 pub mod sequences;
 pub mod tolerance;

@@ -64,6 +64,7 @@ pub mod results;
 mod session;
 #[cfg(feature = "embedded-hal")]
 pub mod source;
+mod timing;
 
 pub use arena::Arena;
 pub use certificate::{Mismatch, self_test};
@@ -71,6 +72,7 @@ pub use digest::digest;
 pub use error::{FormatError, InputError, SessionError, StepProblem, TensorProblem};
 pub use model::Model;
 pub use session::{Observer, Session};
+pub use timing::Timing;
 
 /// Includes a file as bytes aligned to 16, as [`Model::new`] wants them.
 ///

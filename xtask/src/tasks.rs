@@ -79,6 +79,11 @@ pub fn test(full: bool) -> Result<()> {
         firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])?;
         firmware("nrf52840", &["build", "--features", "nrf52840-listen", "--bin", "nrf52840_listen"])
     });
+    if full && has_miri() {
+        check("safe code under Miri", &miri);
+    } else if full {
+        eprintln!("== safe code under Miri: skipped, it needs rustup component add miri rust-src --toolchain nightly");
+    }
     if full && fuzz::is_possible() {
         check("fuzzing", &|| fuzz::all(180));
     } else if full {
@@ -96,6 +101,23 @@ fn planted_panic(board: &str) -> Result<()> {
     let messages = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "no_panic links with a panic in it: its proof is worth nothing");
     ensure!(messages.contains("a panic path survived"), "no_panic does not build for another reason:\n{messages}");
+    Ok(())
+}
+
+/// Whether there is a nightly Rust with Miri.
+fn has_miri() -> bool {
+    command("cargo", &["+nightly", "miri", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// Every access of checking and running models, and of every kernel, as far as it is Rust: in minutes.
+fn miri() -> Result<()> {
+    for tests in [&["-p", "thumbnet-mutation"][..], &["-p", "thumbnet", "--test", "kernels"]] {
+        let mut miri = command("cargo", &["+nightly", "miri", "test", "--locked"]);
+        miri.args(tests);
+        // Tests read files.
+        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("CARGO_TARGET_DIR", root().join("target/miri"));
+        finish(miri)?;
+    }
     Ok(())
 }
 

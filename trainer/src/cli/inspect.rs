@@ -1,11 +1,12 @@
 //! `thumbnet inspect`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet::Model;
 use thumbnet::format::{ConvParams, FullyConnectedParams, LstmParams, Op, Place, RecurrentParams, Step, Tensor};
 use thumbnet::kernels::Layout;
+use thumbnet::{Model, Timing};
 use thumbnet_build::{Core, data_len, stack_len};
 use thumbnet_trainer::run::features;
 
@@ -44,6 +45,9 @@ fn summary(model: &Model<'_>) {
         "thumbnet = {{ default-features = false, features = [{}] }}",
         features(model).iter().map(|feature| format!("\"{feature}\"")).collect::<Vec<_>>().join(", ")
     );
+    for (operator, why) in varying_times(model) {
+        println!("the time of {operator} depends on the input: {why}");
+    }
     if !info.labels.is_empty() {
         println!("classes: {}", info.labels.iter().collect::<Vec<_>>().join(", "));
     }
@@ -55,6 +59,15 @@ fn summary(model: &Model<'_>) {
             println!("{which}: {:?} {:?}, scale {}, zero point {}", t.dtype, t.shape(), t.scale, t.zero_point);
         }
     }
+}
+
+/// The operators that take more instructions for some inputs than for others, on a core with conditional instructions.
+fn varying_times(model: &Model<'_>) -> BTreeMap<&'static str, &'static str> {
+    let why = |step: Step<'_>| match step.timing() {
+        Timing::Varies(why) => Some((step.op.name(), why)),
+        Timing::Constant | Timing::ConstantFromArmv7 => None,
+    };
+    model.steps().filter_map(why).collect()
 }
 
 fn steps(model: &Model<'_>) {

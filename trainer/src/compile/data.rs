@@ -1,4 +1,4 @@
-//! Other bytes in the place of a layer's weights.
+//! Other bytes in the place of a layer's weights, and where all others lie.
 
 use std::ops::Range;
 
@@ -58,8 +58,8 @@ pub(super) fn substitute(program: &mut Program, start: u32, len: usize, bytes: &
     start
 }
 
-/// Shows every offset in the data of a program.
-fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
+/// Shows every offset in the data of a program, to be changed where data moves.
+pub fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
     program.tensors.iter_mut().filter_map(|tensor| tensor.constant.as_mut()).for_each(&mut *show);
     for step in &mut program.steps {
         // Exhaustive, so that no operator with data of its own is forgotten.

@@ -1,5 +1,6 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod fenced;
 mod guarded;
 mod host;
 mod listen;
@@ -13,6 +14,7 @@ use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
 
+pub use fenced::{Fenced, fenced};
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::{Clocks, Target};
@@ -33,6 +35,8 @@ pub struct StepReport {
     pub digest: u32,
     /// Instructions of its dearest run; `None` on the host.
     pub instructions: Option<u64>,
+    /// Instructions of its cheapest run; `None` on the host.
+    pub least: Option<u64>,
 }
 
 /// What a run did.
