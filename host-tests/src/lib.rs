@@ -13,6 +13,7 @@ use thumbnet_trainer::verify::golden_inputs;
 
 pub mod networks;
 pub mod oracle;
+pub mod peers;
 pub mod seeds;
 pub mod sequences;
 pub mod tolerance;
