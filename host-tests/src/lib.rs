@@ -15,6 +15,7 @@ pub mod fences;
 pub mod graphs;
 pub mod networks;
 pub mod oracle;
+pub mod peers;
 pub mod reference;
 pub mod seeds;
 pub mod sequences;

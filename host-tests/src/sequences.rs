@@ -40,6 +40,15 @@ pub fn masked(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Progr
 fn quantized(text: &str, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
     let head = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"mean_squared_error\"\noptimizer = { name = \"adam\" }\n";
     let recipe = Recipe::parse(&format!("{head}{}", layers(text))).unwrap();
+    quantized(&recipe, shape, front_end)
+}
+
+/// The quantized program of a recipe's network with random weights, for random samples of this shape.
+///
+/// # Panics
+/// The layers do not fit the shape.
+#[must_use]
+pub fn quantized(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
     let mut rng = StdRng::seed_from_u64(2);
     let (width, count) = (shape.iter().product::<usize>(), 16);
     let unit = if front_end.is_some() { 9_000.0 } else { 1.0 };

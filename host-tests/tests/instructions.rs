@@ -16,6 +16,7 @@ use thumbnet::format::{
     Border, Cell, ConvParams, DType, FullyConnectedParams, LstmParams, MulParams, Op, PoolParams, RecurrentParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
+use thumbnet_host_tests::peers::beside_peers;
 use thumbnet_trainer::compile::{Family, Program, StepDesc, TensorDesc, compile, pack};
 use thumbnet_trainer::quantize::{PROBABILITY, Quant, add_params, softmax_params};
 use thumbnet_trainer::run::{Target, run};
@@ -243,7 +244,7 @@ fn no_kernel_became_slower() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt");
     let counts = measured();
     let now = table(&counts);
-    println!("{now}");
+    println!("{}", beside_peers(&now));
     if std::env::var_os("THUMBNET_BLESS").is_some() {
         fs::write(&path, &now).unwrap();
     }

@@ -44,10 +44,14 @@ enum Task {
         #[arg(long, value_delimiter = ',')]
         on: Vec<String>,
     },
-    /// Counts instructions on every emulated core, for given model files or the demo's.
+    /// Counts instructions on every emulated core: of every kernel, of the recipes' networks and of shared models, beside what others
+    /// need; or of given model files alone.
     Bench {
         /// Model files.
         models: Vec<std::path::PathBuf>,
+        /// The demo's network, which is trained first where it is not there yet.
+        #[arg(long, conflicts_with = "models")]
+        demo: bool,
     },
 }
 
@@ -59,7 +63,7 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Chips => chips::write(),
         Task::Stack { on } => stack::check(&on),
-        Task::Bench { models } => tasks::bench(&models),
+        Task::Bench { models, demo } => tasks::bench(&models, demo),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

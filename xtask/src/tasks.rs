@@ -157,18 +157,28 @@ fn demo_model() -> Result<()> {
     phase("export", || thumbnet(&["export", &run_dir, "-o", &model]))
 }
 
-/// Instructions, memory and code of models on every emulated core.
-pub fn bench(models: &[PathBuf]) -> Result<()> {
+/// Instructions, memory and code on every emulated core: of given models, of the demo's, or of everything there is.
+pub fn bench(models: &[PathBuf], demo: bool) -> Result<()> {
     phase("set-up", setup::all)?;
-    let [_, demo] = demo_paths();
-    if models.is_empty() && !demo.is_file() {
+    let [_, trained] = demo_paths();
+    if demo && !trained.is_file() {
         demo_model()?;
     }
-    let models = if models.is_empty() { &[demo] } else { models };
+    if models.is_empty() && !demo {
+        return bench_all();
+    }
+    let models = if demo { &[trained] } else { models };
     for model in models {
         thumbnet(&["bench", &model.to_string_lossy()])?;
     }
     Ok(())
+}
+
+/// The tests that hold the counts to their snapshots print them too.
+fn bench_all() -> Result<()> {
+    let mut tests = command("cargo", &["test", "--quiet", "-p", "thumbnet-host-tests", "--locked", "--no-fail-fast"]);
+    tests.args(["--test", "instructions", "--test", "models", "--", "--nocapture"]).env("THUMBNET_CODE", "1");
+    finish(tests)
 }
 
 fn thumbnet(args: &[&str]) -> Result<()> {

@@ -9,7 +9,8 @@ pub fn move_up(bytes: &mut [u8], by: usize) {
         // The odd part is the last one, so that all start at multiples of `by`.
         let Some(odd) = left.checked_rem(by) else { return };
         let part = if odd == 0 { by } else { odd };
-        let (front, to) = rest.split_at_mut(left.saturating_sub(part).saturating_add(by).min(rest.len()));
+        let kept = left.saturating_sub(part).saturating_add(by);
+        let Some((front, to)) = rest.split_at_mut_checked(kept) else { return };
         let from = front.len().saturating_sub(by);
         copy(front.get(from..).unwrap_or(&[]), to);
         rest = front;
