@@ -42,6 +42,17 @@ fn layers_with_states_are_the_same_compiled() {
 }
 
 #[test]
+fn normalized_energies_and_masks_are_the_same_compiled() {
+    let sound = sequences::program("delta\ngru units = 4", &[24 * 40], Some(sequences::normalized(true)));
+    let (sound, _) = stream(&sound, 2).unwrap();
+    let layers =
+        "lstm units = 4; return_sequences = true; bidirectional = true\nglobal_average_pool1d\ndense units = 3";
+    for (program, name) in [(sound, "pcen"), (sequences::masked(layers, &[24, 6], None), "masked")] {
+        check(&compile(&program, &random_inputs(&program, 2)).unwrap().bytes, name, Target::M4);
+    }
+}
+
+#[test]
 fn a_residual_network_is_the_same_compiled() {
     let mut recipe = recipe("digits_resnet.toml").unwrap();
     recipe.data = Source::Digits { train: 300, test: 50 };
