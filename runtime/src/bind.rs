@@ -11,7 +11,7 @@ use crate::format::{
 use crate::kernels::{
     Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
     Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, pairs,
-    recurrent, spectrogram, winograd,
+    recurrent, rows, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -83,7 +83,7 @@ impl<'m> Call<'m> {
                     clamp: p.clamp,
                     rounding: p.rounding,
                     layout: p.layout,
-                    weights: weights(data, p.weights, inputs.checked_mul(outputs))?,
+                    weights: weights(data, p.weights, rows::len(p.layout, inputs, outputs))?,
                     channels: numbers(data, p.channels, outputs)?,
                 })
             }
@@ -275,6 +275,7 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         time: *time as usize,
         inputs,
         cells,
+        layout: p.layout,
         input_zero_point: a.zero_point,
         hidden_zero_point: y.zero_point,
         hidden_offset: p.hidden_offset,
@@ -283,8 +284,8 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         input_scales: p.input_scales,
         recurrent_scales: p.recurrent_scales,
         hidden: p.hidden,
-        input_weights: weights(data, p.input_weights, inputs.checked_mul(gates))?,
-        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
+        input_weights: weights(data, p.input_weights, rows::len(p.layout, inputs, gates))?,
+        recurrent_weights: weights(data, p.recurrent_weights, rows::len(p.layout, cells, gates))?,
         biases: numbers(data, p.biases, gates)?,
     })
 }
@@ -297,7 +298,7 @@ fn recurrent_layer<'m>(
 ) -> Result<Recurrent<'m>, StepProblem> {
     let [_, time, inputs] = a.shape() else { return Err(StepProblem::Shape) };
     let (inputs, cells) = (*inputs as usize, last_dim(y));
-    let rows = cells.checked_mul(p.cell.gates()).ok_or(StepProblem::Shape)?;
+    let gates = cells.checked_mul(p.cell.gates()).ok_or(StepProblem::Shape)?;
     Ok(Recurrent {
         cell: p.cell,
         reverse: p.reverse != 0,
@@ -305,11 +306,12 @@ fn recurrent_layer<'m>(
         time: *time as usize,
         inputs,
         cells,
+        layout: p.layout,
         memory_fraction: p.memory_fraction,
-        input_weights: weights(data, p.input_weights, inputs.checked_mul(rows))?,
-        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(rows))?,
-        input_channels: numbers(data, p.input_channels, rows)?,
-        recurrent_channels: numbers(data, p.recurrent_channels, rows)?,
+        input_weights: weights(data, p.input_weights, rows::len(p.layout, inputs, gates))?,
+        recurrent_weights: weights(data, p.recurrent_weights, rows::len(p.layout, cells, gates))?,
+        input_channels: numbers(data, p.input_channels, gates)?,
+        recurrent_channels: numbers(data, p.recurrent_channels, gates)?,
     })
 }
 

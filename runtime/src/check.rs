@@ -155,9 +155,12 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, St
     }
     let first = operand(model, step, 0)?;
     let second = operand(model, step, 1).unwrap_or(first);
-    operator(model, step, [&first, &second], &output)?;
+    types(step, [&first, &second], &output)?;
+    // Not moved out of its result: that would copy it.
+    let bound = Call::new(model.data(), step, &first, &second, &output);
+    let call = bound.as_ref().map_err(|&problem| problem)?;
+    operator(model, step, call, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;
-    let call = Call::new(model.data(), step, &first, &second, &output)?;
     memory(model, number, step, &output, call.scratch_len())?;
     Ok(work(&step.op, step.inputs.len(), &first, &output))
 }
@@ -215,12 +218,17 @@ fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &T
     Ok(())
 }
 
-/// Types, shapes, quantization and parameters of the operator.
-fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
-    types(step, [a, b], y)?;
-    let call = Call::new(model.data(), step, a, b, y)?;
+/// Shapes, quantization and parameters of the operator, which `call` binds.
+#[inline(always)]
+fn operator(
+    model: &Model<'_>,
+    step: &Step<'_>,
+    call: &Call<'_>,
+    [a, b]: [&Tensor; 2],
+    y: &Tensor,
+) -> Result<(), StepProblem> {
     let same_quantization = quantized_alike(a, y);
-    match (&step.op, &call) {
+    match (&step.op, call) {
         (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
             convolution(bound, p.pad)?;
             layout(bound)
@@ -234,7 +242,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
-            check(is_range(p.clamp) && p.layout == Layout::Plain, StepProblem::Params)?;
+            check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::MaxPool2d(p), Call::MaxPoolUpTo(bound)) | (Op::AveragePool2d(p), Call::AveragePoolUpTo(bound))

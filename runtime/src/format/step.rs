@@ -239,6 +239,8 @@ record! {
         pub recurrent_scales: [Scale; 4],
         /// Factor of the hidden state.
         pub hidden: Scale,
+        /// Order of both weights.
+        pub layout: Layout,
         /// Offset of the inputs' weights in the data section.
         pub input_weights: u32,
         /// Offset of the hidden state's weights in the data section.
@@ -311,6 +313,8 @@ record! {
         pub reverse: u32,
         /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
         pub memory_fraction: u32,
+        /// Order of both weights.
+        pub layout: Layout,
         /// Offset of the inputs' weights in the data section.
         pub input_weights: u32,
         /// Offset of the hidden state's weights in the data section.

@@ -3,6 +3,8 @@
 //! `y[n,oy,ox,k·m+j] = clamp(zp_y + requantize(bias + Σ (x[n,iy,ix,k] − zp_x) · w[i,j',k·m+j]))` over the taps inside of the
 //! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
 
+use core::num::NonZeroUsize;
+
 #[cfg(not(thumbnet_helium))]
 use super::depthwise_planes;
 use super::depthwise_planes::Planes;
@@ -39,14 +41,16 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
 /// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
 fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
+    // The compiler must see that they are not zero, or a panic stays in `chunks_exact`.
+    let row_len = NonZeroUsize::new(p.window.size[1].saturating_mul(p.output[3]));
+    let Some((row_len, outputs)) = row_len.zip(NonZeroUsize::new(p.output[3])) else { return };
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         sums.iter_mut().zip(p.channels).for_each(|(sum, channel)| *sum = channel.bias);
         let rows = taps(&p.window, 0, oy, p.input[1]);
-        let row_len = p.window.size[1].saturating_mul(p.output[3]).max(1);
-        for (iy, weights) in rows.zip(p.weights.chunks_exact(row_len)) {
+        for (iy, weights) in rows.zip(p.weights.chunks_exact(row_len.get())) {
             let Some(iy) = iy else { continue };
             let columns = taps(&p.window, 1, ox, p.input[2]);
-            for (ix, weights) in columns.zip(weights.chunks_exact(p.output[3].max(1))) {
+            for (ix, weights) in columns.zip(weights.chunks_exact(outputs.get())) {
                 if let Some(ix) = ix {
                     accumulate(p, pixel(p, io.x(), [n, iy, ix]), weights, sums);
                 }
@@ -77,8 +81,15 @@ fn accumulate(p: &Conv2d<'_>, x: &[i8], weights: &[i8], sums: &mut [i32]) {
         sums.iter_mut().zip(x).zip(weights).for_each(|((sum, &x), &w)| add(sum, value(x), w));
         return;
     }
-    let multiplier = weights.len().checked_div(x.len()).unwrap_or(0).max(1);
-    for ((sums, &x), weights) in sums.chunks_exact_mut(multiplier).zip(x).zip(weights.chunks_exact(multiplier)) {
-        sums.iter_mut().zip(weights).for_each(|(sum, &w)| add(sum, value(x), w));
+    let multiplier = weights.len().checked_div(x.len()).unwrap_or(0);
+    let (mut sums, mut weights) = (sums, weights);
+    for &x in x {
+        let (Some((own, others)), Some((w, behind))) =
+            (core::mem::take(&mut sums).split_at_mut_checked(multiplier), weights.split_at_checked(multiplier))
+        else {
+            return;
+        };
+        own.iter_mut().zip(w).for_each(|(sum, &w)| add(sum, value(x), w));
+        (sums, weights) = (others, behind);
     }
 }

@@ -143,7 +143,7 @@ structs! {
     Resize, Resize { input, output, align_corners, half_pixel_centers };
     MatMul, MatMul { size, input_zero_points, output_zero_point, scale, rounding, clamp };
     Recurrent<'_>, Recurrent {
-        cell, reverse, last_only, time, inputs, cells, memory_fraction, input_weights, recurrent_weights,
+        cell, reverse, last_only, time, inputs, cells, layout, memory_fraction, input_weights, recurrent_weights,
         input_channels, recurrent_channels
     };
     Spectrogram<'_>, Spectrogram {
@@ -153,7 +153,7 @@ structs! {
         rows, axes, frames, window, hop, statistics, log2, floor, zero_point, factors, twiddles, bands, weights, channels
     };
     Lstm<'_>, Lstm {
-        time, inputs, cells, input_zero_point, hidden_zero_point, hidden_offset, cell_fraction, clip, input_scales,
+        time, inputs, cells, layout, input_zero_point, hidden_zero_point, hidden_offset, cell_fraction, clip, input_scales,
         recurrent_scales, hidden, input_weights, recurrent_weights, biases
     };
     Svdf<'_>, Svdf {

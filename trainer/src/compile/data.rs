@@ -1,29 +1,32 @@
-//! Other bytes in the place of a convolution's weights.
+//! Other bytes in the place of weights.
 
 use thumbnet::format::Op;
 use thumbnet::kernels::Layout;
 
 use super::program::Program;
 
-/// Gives a convolution weights in another layout: in the place of its `len` bytes, or behind everything where others read these too.
+/// Gives a convolution weights in another layout.
 pub(super) fn relayout(program: &mut Program, step: usize, layout: Layout, len: usize, bytes: &[u8]) {
     let Op::Conv2d(params) = program.steps[step].op else { return };
-    let start = params.weights;
-    let end = start + len.next_multiple_of(4) as u32;
-    let mut readers = 0;
-    offsets(program, &mut |offset| readers += usize::from((start..end).contains(offset)));
-    let weights = if readers == 1 {
-        let end = (end as usize).min(program.data.len());
-        let grown = bytes.len() as u32 - (end as u32 - start);
-        program.data.splice(start as usize..end, bytes.iter().copied());
-        offsets(program, &mut |offset| *offset += if *offset > start { grown } else { 0 });
-        start
-    } else {
-        program.push_data(bytes)
-    };
+    let weights = replace(program, params.weights, len, bytes);
     if let Op::Conv2d(p) = &mut program.steps[step].op {
         (p.layout, p.weights) = (layout, weights);
     }
+}
+
+/// Puts bytes in the place of the `len` at `start`, or behind everything where others read these too; gives where they are.
+pub(super) fn replace(program: &mut Program, start: u32, len: usize, bytes: &[u8]) -> u32 {
+    let end = start + len.next_multiple_of(4) as u32;
+    let mut readers = 0;
+    offsets(program, &mut |offset| readers += usize::from((start..end).contains(offset)));
+    if readers != 1 {
+        return program.push_data(bytes);
+    }
+    let end = (end as usize).min(program.data.len());
+    let grown = bytes.len() as u32 - (end as u32 - start);
+    program.data.splice(start as usize..end, bytes.iter().copied());
+    offsets(program, &mut |offset| *offset += if *offset > start { grown } else { 0 });
+    start
 }
 
 /// Shows every offset in the data of a program.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use thumbnet::format::{Op as StepOp, RecurrentParams};
-use thumbnet::kernels::{Cell, Channel};
+use thumbnet::kernels::{Cell, Channel, Layout};
 
 use super::lower::{Lowering, SYMMETRIC};
 use super::overflow;
@@ -24,6 +24,7 @@ impl Lowering<'_> {
             cell: layer.cell,
             reverse: u32::from(layer.go_backwards),
             memory_fraction: self.memory_fraction(node, layer),
+            layout: Layout::Plain,
             input_weights,
             recurrent_weights,
             input_channels,

@@ -15,7 +15,7 @@ use crate::codegen::Module;
 
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
-pub use target::Target;
+pub use target::{Clocks, Target};
 
 /// Smallest and largest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

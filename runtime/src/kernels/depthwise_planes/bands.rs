@@ -69,7 +69,8 @@ fn gather(p: &Conv2d<'_>, planes: &Planes, x: &[i8], [n, oy, first]: [usize; 3],
     let start = p.window.start(0, oy);
     let rows = planes.pairs.wrapping_mul(2);
     let before = if start < 0 { start.unsigned_abs() } else { 0 }.min(rows);
-    let after = (height as isize).wrapping_sub(start).clamp(before as isize, rows as isize) as usize;
+    // Not `clamp`, which may panic.
+    let after = (height as isize).wrapping_sub(start).max(before as isize).min(rows as isize) as usize;
     let left = p.window.pad[1].min(planes.columns);
     let columns = width.min(planes.columns.wrapping_sub(left));
     let row_len = width.wrapping_mul(step);
