@@ -101,7 +101,7 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
         Call::Conv2d(p) | Call::Depthwise(p) | Call::TransposeConv(p) => slices!(p.weights, p.channels),
         Call::FullyConnected(p) => slices!(p.weights, p.channels),
         Call::Lstm(p) | Call::LstmFrom(p) => slices!(p.input_weights, p.recurrent_weights, p.biases),
-        Call::Recurrent(p) | Call::RecurrentFrom(p) => {
+        Call::Recurrent(p) | Call::RecurrentFrom(p) | Call::RecurrentUpTo(p) => {
             slices!(p.input_weights, p.recurrent_weights, p.input_channels, p.recurrent_channels)
         }
         Call::Spectrogram(p) | Call::SpectrogramFrom(p) => {
@@ -114,6 +114,8 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
         Call::Quantize { .. }
         | Call::Dequantize { .. }
         | Call::MaxPool(_)
+        | Call::MaxPoolUpTo(_)
+        | Call::AveragePoolUpTo(_)
         | Call::AveragePool(_)
         | Call::Add(..)
         | Call::Mul(..)
