@@ -243,8 +243,7 @@ fn widen_rows(sources: [Strided<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mu
     super::dsp_pairs::widen_rows(sources, [rows, row], quad, zero_point);
     #[cfg(not(thumbnet_dsp))]
     for (pixel, source) in sources.into_iter().enumerate() {
-        let rows = source.bytes.chunks(source.pitch.max(1)).take(rows);
-        let fours = rows.flat_map(|bytes| bytes.get(..row).unwrap_or(&[]).as_chunks::<4>().0);
+        let fours = source.rows([rows, row]).flat_map(|bytes| bytes.as_chunks::<4>().0);
         for (to, from) in quad.as_chunks_mut::<16>().0.iter_mut().zip(fours) {
             let [a, b, c, d] = from.map(|x| i16::from(x).wrapping_sub(zero_point as i16));
             for (place, x) in [0, 1, 8, 9].into_iter().zip([a, c, b, d]) {

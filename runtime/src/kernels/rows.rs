@@ -45,6 +45,8 @@ impl<'m> Rows<'m> {
         let x = x.get(..self.inputs).unwrap_or(&[]);
         match self.layout {
             Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
+            // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
+            _ if zero_point == 0 && !cfg!(thumbnet_dsp) => centered(self.weights, count, x, sums),
             _ => plain(self.weights, count, x, zero_point, sums),
         }
     }
@@ -72,6 +74,12 @@ pub(super) fn finish<T>(
     }
 }
 
+#[inline(never)]
+fn centered(weights: &[i8], count: usize, x: &[i8], sums: &mut [i32]) {
+    plain(weights, count, x, 0, sums);
+}
+
+#[inline(always)]
 fn plain(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) {
     let Some(sums) = sums.get_mut(..count) else { return };
     let fours = weights.chunks_exact(x.len().saturating_mul(4).max(1));

@@ -23,6 +23,16 @@ impl Strided<'_> {
     }
 }
 
+#[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
+impl<'a> Strided<'a> {
+    /// So many rows of so many bytes, which may overlap; empty where they are not there.
+    #[inline(always)]
+    pub(super) fn rows(self, [rows, row]: [usize; 2]) -> impl Iterator<Item = &'a [i8]> {
+        let start = move |number: usize| number.wrapping_mul(self.pitch);
+        (0..rows).map(move |number| self.bytes.get(start(number)..).and_then(|bytes| bytes.get(..row)).unwrap_or(&[]))
+    }
+}
+
 /// Copies so many rows of so many bytes behind one another.
 #[inline(always)]
 pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
@@ -31,7 +41,7 @@ pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8
     #[cfg(thumbnet_helium)]
     super::conv_helium::copy_rows(from, [rows, row], to);
     #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
-    for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.bytes.chunks(from.pitch.max(1))).take(rows) {
+    for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.rows([rows, row])) {
         to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
     }
 }

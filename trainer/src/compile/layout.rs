@@ -101,7 +101,8 @@ fn offset(op: &mut Op, number: usize) -> Option<(&mut Layout, &mut u32)> {
 }
 
 fn matrix(program: &Program, step: usize, number: usize) -> Option<(Layout, u32)> {
-    offset(&mut program.steps[step].op.clone(), number).map(|(layout, start)| (*layout, *start))
+    let mut op = program.steps[step].op;
+    offset(&mut op, number).map(|(layout, start)| (*layout, *start))
 }
 
 /// Whether a convolution may be stored in pairs, as [`Layout::Pairs`] says, and is the faster for it.
