@@ -204,8 +204,6 @@ impl Geometry {
         }
         let (len, taps) = (column_len(p), bytes.len() / PIXELS);
         let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
-        // Without whole rows all of them are copies, whose taps follow one another.
-        let (shape, pitch) = if self.is_whole { (self.shape, self.shape[1]) } else { ([1, taps], taps) };
         let mut copies = bytes;
         let sources = slots.map(|slot| {
             let pixel = pixels.get(slot).copied().unwrap_or(at);
@@ -218,8 +216,10 @@ impl Geometry {
                 Some(source) => copy_rows(source, self.shape, column),
                 None => gather_padded(p, x, pixel, column.get_mut(..len).unwrap_or_default()),
             }
-            Strided { bytes: column, pitch }
+            Strided { bytes: column, pitch: self.shape[1] }
         });
+        // Without whole rows all of them are copies, whose taps follow one another.
+        let shape = if self.is_whole { self.shape } else { [1, taps] };
         widen_rows(sources, shape, quad, p.input_zero_point);
         at
     }
