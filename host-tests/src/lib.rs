@@ -11,6 +11,7 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
+pub mod networks;
 pub mod oracle;
 pub mod seeds;
 pub mod sequences;

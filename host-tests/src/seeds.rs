@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use thumbnet::Model;
-use thumbnet_trainer::compile::{Family, Optimize, Program, aligned, compile, pack, stream, transform};
+use thumbnet_trainer::compile::{Family, Optimize, Program, aligned, compile, pack, split, stream, transform};
 use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -99,7 +99,10 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
     let [mut packed, mut transformed] = [&programs[4].1; 2].map(Program::clone);
     pack(&mut packed, Family::Dsp);
     transform(&mut transformed, Optimize::Speed, None);
-    let layouts = [("image_packed", &packed), ("image_transformed", &transformed)];
+    // Rows of an image at a time, and a fully connected layer in parts.
+    let mut banded = program("conv2d filters = 8; kernel = 3\nflatten\ndense units = 3", &[12, 4, 2], None);
+    assert!(!split(&mut banded, 0, &|_: &mut Program| ()).unwrap().is_empty());
+    let layouts = [("image_packed", &packed), ("image_transformed", &transformed), ("image_banded", &banded)];
     programs
         .iter()
         .map(whole)

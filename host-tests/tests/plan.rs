@@ -2,7 +2,7 @@
 //! and the model computes what it computes with every tensor in a place of its own.
 
 use proptest::prelude::*;
-use thumbnet::format::{AddParams, ConcatParams, DType, Function, LookupParams, Op};
+use thumbnet::format::{AddParams, ConcatParams, DType, Function, LookupParams, Op, ViewParams};
 use thumbnet::kernels::{Clamp, Scale};
 use thumbnet::{Model, Observer, Session};
 use thumbnet_trainer::compile::{Plan, Program, StepDesc, TensorDesc, aligned, plan, write};
@@ -11,7 +11,7 @@ fn tensor(name: String, len: u32) -> TensorDesc {
     TensorDesc { name, dtype: DType::I8, shape: vec![1, len], scale: 1.0, zero_point: 0, constant: None }
 }
 
-/// A step for each choice: a lookup, a sum, a concatenation or a reshape of earlier tensors.
+/// A step for each choice: a lookup, a sum, a concatenation, a slice, a reshape or a move of earlier tensors.
 fn program(choices: &[(u8, u16, u16)]) -> Program {
     let mut p = Program { name: "random".into(), inputs: 1, gain: vec![1.0], offset: vec![0.0], ..Program::default() };
     p.tensors.push(tensor("x".into(), 7));
@@ -25,7 +25,7 @@ fn program(choices: &[(u8, u16, u16)]) -> Program {
             (0..p.tensors.len()).map(|i| (i + usize::from(b)) % p.tensors.len()).find(|&i| len(&p, i) == len(&p, a));
         let b = b.unwrap_or(a);
         let half = Scale { multiplier: 1 << 30, shift: 0 };
-        let (op, inputs, out) = match kind % 4 {
+        let (op, inputs, out) = match kind % 5 {
             0 => (Op::Lookup(LookupParams { function: Function::Other, table }), vec![a], len(&p, a)),
             1 => {
                 let output = Scale { multiplier: 1 << 30, shift: -18 };
@@ -33,6 +33,11 @@ fn program(choices: &[(u8, u16, u16)]) -> Program {
                 (Op::Add(add), vec![a, b], len(&p, a))
             }
             2 if len(&p, a) < 100 => (Op::Concat(ConcatParams { axis: 1 }), vec![a, b], len(&p, a) + len(&p, b)),
+            3 if len(&p, a) > 4 => {
+                let offset = 4 * (i32::from(kind / 5) % (len(&p, a) as i32 / 4));
+                let out = len(&p, a) - offset as u32 - u32::from(kind > 200).min(len(&p, a) - offset as u32 - 1);
+                (Op::View(ViewParams { offset, strides: [0, 0, 0, 0, 7, 1] }), vec![a], out)
+            }
             _ => (Op::Reshape, vec![a], len(&p, a)),
         };
         p.tensors.push(tensor(format!("t{number}"), out));

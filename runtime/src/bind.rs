@@ -9,9 +9,9 @@ use crate::format::{
     SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
-    Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool, Recurrent, Reduce,
-    Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise, fully_connected, lstm, motion, pairs,
-    recurrent, rows, spectrogram, winograd,
+    Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
+    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise,
+    fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -31,6 +31,7 @@ pub enum Call<'m> {
     Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
     Reshape,
     Softmax(Softmax),
+    LogSoftmax(Softmax),
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
@@ -53,6 +54,8 @@ pub enum Call<'m> {
     TransposeConv(Conv2d<'m>),
     Svdf(Svdf<'m>),
     Gather { len: usize, inner: usize, count: usize },
+    Accumulate(Accumulate<'m>),
+    Requantize(Requantize<'m>),
 }
 
 impl<'m> Call<'m> {
@@ -87,6 +90,16 @@ impl<'m> Call<'m> {
                     channels: numbers(data, p.channels, outputs)?,
                 })
             }
+            Op::Accumulate(p) => Self::Accumulate(Accumulate {
+                input_zero_point: a.zero_point,
+                weights: weights(data, p.weights, elements(a)?.checked_mul(elements(y)?))?,
+            }),
+            Op::Requantize(p) => Self::Requantize(Requantize {
+                output_zero_point: y.zero_point,
+                clamp: p.clamp,
+                rounding: p.rounding,
+                channels: numbers(data, p.channels, last_dim(y))?,
+            }),
             Op::MaxPool2d(p) if step.inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
             Op::AveragePool2d(p) if step.inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
@@ -114,6 +127,7 @@ impl<'m> Call<'m> {
             },
             Op::Reshape => Self::Reshape,
             Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
+            Op::LogSoftmax(p) => Self::LogSoftmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
             Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
             Op::ArgMax => Self::ArgMax { row: last_dim(a) },
             Op::View(p) => Self::View(View {

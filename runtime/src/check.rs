@@ -11,7 +11,7 @@ use crate::format::{
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
 use crate::ops;
-use crate::plan::{lead, may_overwrite, work};
+use crate::plan::{keeps_parts, lead, may_move, may_overwrite, part_of_input, work};
 
 /// Checks everything behind the head.
 pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
@@ -42,8 +42,8 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
         return Err(FormatError::Section("tensor"));
     }
-    if head.reserved != [0; 2] {
-        return Err(FormatError::Section("head"));
+    if head.initial.count != 0 && model.initial_state().len() != model.state_len() {
+        return Err(FormatError::Section("initial state"));
     }
     if head.state_len > head.arena_len || head.arena_len > i32::MAX as u32 {
         return Err(FormatError::Section("arena"));
@@ -94,7 +94,11 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
         return Err(TensorProblem::Shape);
     }
     let len = tensor.bytes().ok_or(TensorProblem::Shape)?;
-    let zero_points = if tensor.dtype == DType::I8 { -128..=127 } else { 0..=0 };
+    let zero_points = match tensor.dtype {
+        DType::I8 => -128..=127,
+        DType::U8 => 0..=255,
+        _ => 0..=0,
+    };
     if !(tensor.scale > 0.0 && tensor.scale < f32::INFINITY && zero_points.contains(&tensor.zero_point)) {
         return Err(TensorProblem::Quantization);
     }
@@ -256,6 +260,15 @@ fn operator(
             check(bound.output == [n, 1, 1, channels] && is_one_length(a, b), StepProblem::Shape)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
+        (Op::Accumulate(_), _) if ops::DENSE => {
+            check(elements(y)? == last_dim(y), StepProblem::Shape)?;
+            if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
+        }
+        (Op::Requantize(p), Call::Requantize(bound)) if ops::DENSE => {
+            check(is_range(p.clamp), StepProblem::Params)?;
+            same_shape(a, y)?;
+            channel_scales(bound.channels)
+        }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
             check(is_range(bound.clamp), StepProblem::Params)?;
             check(same_quantization, StepProblem::Quantization)?;
@@ -290,7 +303,7 @@ fn operator(
             check(elements(a)? == elements(y)?, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
-        (Op::Softmax(p), _) if ops::SOFTMAX => {
+        (Op::Softmax(p) | Op::LogSoftmax(p), _) if ops::SOFTMAX => {
             scale(p.scale)?;
             check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
             same_shape(a, y)
@@ -450,6 +463,10 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         let found = [inputs[0].dtype, inputs[1].dtype, y.dtype];
         return check(found == [DType::I8, DType::I32, DType::I8], StepProblem::Type);
     }
+    if matches!(step.op, Op::Accumulate(_)) {
+        let is_sum = step.inputs.len() == 1 || inputs[1].dtype == DType::I32;
+        return check(inputs[0].dtype == DType::I8 && is_sum && y.dtype == DType::I32, StepProblem::Type);
+    }
     let has_states =
         matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) | Op::Svdf(_));
     // Of a pool it is a length.
@@ -460,7 +477,13 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         Op::Spectrogram(_) | Op::Motion(_) => (DType::I16, DType::I8),
         Op::Dequantize => (DType::I8, DType::F32),
         Op::ArgMax => (DType::I8, DType::I32),
+        Op::Requantize(_) => (DType::I32, DType::I8),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),
+        // Its table is for bytes of either kind.
+        Op::Lookup(_) => {
+            let byte = |dtype| if dtype == DType::U8 { DType::U8 } else { DType::I8 };
+            (byte(inputs[0].dtype), byte(y.dtype))
+        }
         _ => (DType::I8, DType::I8),
     };
     check(inputs.iter().all(|tensor| tensor.dtype == takes) && y.dtype == gives, StepProblem::Type)
@@ -591,7 +614,7 @@ fn memory(
         }
         let span = span_of(&tensor);
         check(!scratch.overlaps(span), StepProblem::Scratch)?;
-        if output_span.overlaps(span) {
+        if output_span.overlaps(span) && !is_part(model, step, other, &tensor, output) {
             let is_allowed =
                 overwrites(step, number, other, &tensor, output) || runs_into(step, number, other, &tensor, output);
             check(is_allowed, StepProblem::Overlap)?;
@@ -610,9 +633,29 @@ fn overwrites(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output:
     is_dead && reads == 1 && tensor.offset == output.offset && may_overwrite(&step.op, tensor, output)
 }
 
-/// Whether the output starts so far in front of this input, which dies here, that it only grows into what was read.
+/// Whether this input and the output lie in one another as the step has them: what they share is not changed.
+fn is_part(model: &Model<'_>, step: &Step<'_>, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
+    if let Some(start) = part_of_input(&step.op, output) {
+        return step.inputs == [other] && tensor.offset.checked_add(start) == Some(output.offset);
+    }
+    if !keeps_parts(&step.op, output) || step.inputs.iter().filter(|&&input| input == other).count() != 1 {
+        return false;
+    }
+    let mut place = Some(output.offset);
+    for &input in step.inputs.iter().take_while(|&&input| input != other) {
+        let len = model.tensors().get(input).and_then(|input| input.bytes());
+        place = place.zip(len).and_then(|(place, len)| place.checked_add(len));
+    }
+    place == Some(tensor.offset)
+}
+
+/// Whether the output starts so far in front of this input, which dies here, that it only grows into what was read; or
+/// behind it, for a reshape.
 fn runs_into(step: &Step<'_>, number: u32, other: u32, tensor: &Tensor, output: &Tensor) -> bool {
     let is_only_input = step.inputs == [other] && tensor.last_use == number;
+    if may_move(&step.op) {
+        return is_only_input && output.offset >= tensor.offset;
+    }
     let in_front = lead(&step.op, tensor, output).and_then(|lead| output.offset.checked_add(lead));
     is_only_input && in_front.is_some_and(|end| end <= tensor.offset)
 }

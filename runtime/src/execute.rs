@@ -9,8 +9,9 @@ use crate::format::{MAX_INPUTS, ReduceFunction};
 use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion, pad, pool,
-    quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to, view,
+    accumulate, activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, log_softmax, lstm, mat_mul,
+    motion, move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to,
+    view,
 };
 use crate::ops;
 
@@ -55,6 +56,9 @@ pub(crate) fn execute<'m>(
     let a = sources.get(0)?;
     let over = match a {
         Source::Arena(input) if call.streams() && places.output.overlaps(input) => Some(input),
+        Source::Arena(input) if matches!(call, Call::Reshape) && places.output.overlaps(input) => {
+            return reshape_over(arena, input, places.output);
+        }
         _ => None,
     };
     let written = over.map_or(places.output, |input| places.output.joined(input));
@@ -63,10 +67,29 @@ pub(crate) fn execute<'m>(
     let memory = Memory { rest, output: places.output };
     match call {
         Call::Concat { outer } => concatenate(*outer, sources, &memory, y),
+        Call::Accumulate(p) if ops::DENSE => {
+            let sums: &mut [i32] = bytemuck::try_cast_slice_mut(y).ok()?;
+            match sources.get(1) {
+                Some(before) if memory.is_output(before) => {}
+                Some(before) => memory.read(before)?.iter().zip(&mut *sums).for_each(|(&from, to)| *to = from),
+                None => sums.fill(0),
+            }
+            accumulate::accumulate(p, memory.read(a)?, sums);
+            Some(())
+        }
         call if call.has_states() => stateful(call, sources, memory.read(a)?, state, y, scratch),
         call if call.streams() => stream(call, memory.stream(a, over, y)?, scratch),
         call => run(call, &memory, [a, sources.get(1).unwrap_or(a)], y, scratch),
     }
+}
+
+/// The output starts with the input, which is nothing to do, or behind it.
+fn reshape_over(arena: &mut [u8], input: Span, output: Span) -> Option<()> {
+    let by = output.start.checked_sub(input.start)?;
+    if by > 0 {
+        move_up::move_up(arena.get_mut(input.start..output.end()?)?, by);
+    }
+    Some(())
 }
 
 /// What a step may read.
@@ -98,6 +121,12 @@ impl<'a> Memory<'a> {
         let Some(over) = over else { return Some(Stream::apart(self.read(input)?, i8s(y))) };
         let ahead = over.start.checked_sub(self.output.start)?;
         Some(Stream::over(i8s(y), ahead, self.output.len))
+    }
+
+    /// Whether the output and this input share memory: as a part of one another where there is nothing to do.
+    #[inline(always)]
+    fn is_part(&self, source: Source<'_>) -> bool {
+        matches!(source, Source::Arena(span) if span.overlaps(self.output))
     }
 
     /// Whether the output lies over this input.
@@ -182,9 +211,11 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u
         Call::FullyConnected(p) if ops::DENSE => {
             fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch))
         }
+        Call::Requantize(p) if ops::DENSE => accumulate::requantize(p, memory.read(a)?, i8s(y)),
         Call::Binary(p, shapes) if ops::ELEMENTWISE => {
             eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
         }
+        Call::View(_) if memory.is_part(a) => {}
         Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
         Call::Take { len, inner, indices } if ops::SHAPE => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
         Call::Reduce(ReduceFunction::Sum, p) if ops::SHAPE => reduce::sum(p, memory.read(a)?, i8s(y)),
@@ -222,10 +253,11 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u
         Call::Pad { input, before, output, value } if ops::SHAPE => {
             pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
         }
-        Call::Reshape if in_place => {}
         Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
         Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
         Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::LogSoftmax(p) if ops::SOFTMAX && in_place => log_softmax::log_softmax_in_place(p, i8s(y)),
+        Call::LogSoftmax(p) if ops::SOFTMAX => log_softmax::log_softmax(p, memory.read(a)?, i8s(y)),
         Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
         Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
         Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
@@ -239,16 +271,21 @@ fn i8s(bytes: &mut [u8]) -> &mut [i8] {
     bytemuck::cast_slice_mut(bytes)
 }
 
-/// Copies each input to its place along the axis; `outer` is the product of the dimensions in front of it.
+/// Copies each input that is not there yet to its place along the axis; `outer` is the product of the dimensions in front of it.
 #[inline(always)]
 fn concatenate<'m>(outer: usize, sources: &impl Sources<'m>, memory: &Memory<'_>, y: &mut [u8]) -> Option<()> {
     let row = y.len().checked_div(outer)?;
     let mut offset = 0;
     for index in 0..MAX_INPUTS {
         let Some(part) = sources.get(index) else { break };
-        let part = memory.read(part)?;
-        let inner = part.len().checked_div(outer)?;
-        concat::concat_part(row, offset, inner, part, i8s(y));
+        let (len, is_there) = match part {
+            Source::Arena(span) => (span.len, memory.is_part(part)),
+            Source::Data(bytes) => (bytes.len(), false),
+        };
+        let inner = len.checked_div(outer)?;
+        if !is_there {
+            concat::concat_part(row, offset, inner, memory.read(part)?, i8s(y));
+        }
         offset += inner;
     }
     Some(())

@@ -30,7 +30,7 @@
 //! | `heapless` | `results::top_k`: the best classes in a fixed-capacity list |
 //! | `libm` | `results::softmax` in f32, accurate to the last bits |
 //! | `micromath` | the same, approximate, smaller and faster |
-//! | `conv`, `dense`, `pool`, `elementwise`, `motion`, `shape`, `softmax`, `recurrent`, `tflite-recurrent`, `spectrogram` | operators, see [`format::Op::feature`]; all of them by default. `thumbnet inspect` says which a model needs |
+//! | `conv`, `dense`, `pool`, `elementwise`, `motion`, `shape`, `softmax`, `recurrent`, `tflite-recurrent`, `spectrogram`, `winograd` | operators and a layout of weights, see [`format::Op::feature`]; all of them by default. `thumbnet inspect` says which a model needs |
 //! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]

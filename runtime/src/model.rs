@@ -132,6 +132,14 @@ impl<'m> Model<'m> {
         self.head.state_len as usize
     }
 
+    /// The bytes that all states start with; empty where each starts with zero.
+    #[must_use]
+    pub fn initial_state(&self) -> &'m [u8] {
+        let Section { offset, count } = self.head.initial;
+        let end = (offset as usize).checked_add(count as usize);
+        end.and_then(|end| self.data.get(offset as usize..end)).unwrap_or(&[])
+    }
+
     /// Numbers of the state tensors with the tensors themselves, in the order they lie in memory.
     pub fn states(&self) -> impl Iterator<Item = (u32, Tensor)> + use<'m> {
         let tensors = self.tensors;

@@ -1,9 +1,9 @@
 //! What the memory planner on the desktop must know of the operators: asked there, and checked here with the same words.
 
-use crate::bind::Call;
+use crate::bind::{Call, right_aligned};
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
-use crate::kernels::Layout;
+use crate::kernels::{Layout, depthwise};
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -18,15 +18,51 @@ pub fn scratch_len(data: &[u8], step: &Step<'_>, inputs: &[Tensor], output: &Ten
 }
 
 /// Whether an operator may write its output over an input of the same size that nobody reads later: it reads element by
-/// element, before it writes the same one. An operand that is repeated, or given twice, is excluded by the caller.
+/// element, before it writes the same one, or channel by channel as [`depthwise::may_overwrite`] says. An operand that is repeated, or given twice, is excluded by the caller.
 #[must_use]
 pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     let same_shape = input.dims == output.dims && input.rank == output.rank;
     match op {
         Op::Reshape => input.bytes() == output.bytes(),
-        Op::Lookup(_) | Op::Softmax(_) | Op::Add(_) | Op::Mul(_) => same_shape,
+        Op::Lookup(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Add(_) | Op::Mul(_) => same_shape,
+        Op::DepthwiseConv2d(p) => {
+            let [.., channels] = first_four(input);
+            same_shape && depthwise::may_overwrite(p.size, p.stride, p.dilation, p.pad.top, channels)
+        }
+        Op::Accumulate(_) => same_shape && input.dtype == output.dtype,
         _ => false,
     }
+}
+
+/// Where in its input the output of a view already lies, in bytes; `None` where it is not one run of whole words.
+///
+/// There the step has nothing to do, and its input may live on: a slice of rows, a part of a split, is free.
+#[must_use]
+pub fn part_of_input(op: &Op, output: &Tensor) -> Option<u32> {
+    let Op::View(p) = op else { return None };
+    let mut run = 1u32;
+    for (&size, &stride) in right_aligned(output).iter().zip(&p.strides).rev() {
+        if size > 1 && u32::try_from(stride).ok()? != run {
+            return None;
+        }
+        run = run.checked_mul(u32::try_from(size).ok()?)?;
+    }
+    u32::try_from(p.offset).ok().filter(|offset| offset.is_multiple_of(4))
+}
+
+/// Whether the inputs of a concatenation lie in its output as they are, one behind the other: nothing is in front of the axis.
+///
+/// An input that lies there already is not copied.
+#[must_use]
+pub fn keeps_parts(op: &Op, output: &Tensor) -> bool {
+    matches!(op, Op::Concat(p) if output.dims.iter().take(p.axis as usize).all(|&dim| dim == 1))
+}
+
+/// Whether a reshape may move its input, which dies there, to a place that starts behind it and overlaps it: it is copied from
+/// the end.
+#[must_use]
+pub const fn may_move(op: &Op) -> bool {
+    matches!(op, Op::Reshape)
 }
 
 /// How far in front of its input the output of an operator must start so that both may lie over one another, in bytes;
@@ -87,6 +123,7 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
     let [height, width] = window(op).map(u64::from);
     let inner = match op {
         Op::Conv2d(_) | Op::FullyConnected(_) | Op::MatMul(_) | Op::DepthwiseConv2d(_) => macs(op, a, y),
+        Op::Accumulate(_) => macs(op, a, y),
         Op::Lstm(_) | Op::Recurrent(_) => macs(op, a, y),
         // Taps that reach no input pixel are looked at as well.
         Op::TransposeConv2d(_) => macs(op, a, y).saturating_add(product(&[elements(y), height, width])),
@@ -118,11 +155,13 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
         | Op::Pad(_)
         | Op::Reshape
         | Op::Softmax(_)
+        | Op::LogSoftmax(_)
         | Op::Lookup(_)
         | Op::ArgMax
         | Op::View(_)
         | Op::Take(_)
         | Op::Gather(_)
+        | Op::Requantize(_)
         | Op::Reduce(_) => 0,
     };
     [elements(a), elements(y), operands as u64].into_iter().fold(inner, u64::saturating_add)
@@ -149,7 +188,7 @@ pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
         Op::TransposeConv2d(p) => elements(input).saturating_mul(taps(p.size)).saturating_mul(last(output)),
         Op::MatMul(_) => elements(output).saturating_mul(last(input)),
         Op::DepthwiseConv2d(p) => elements(output).saturating_mul(taps(p.size)),
-        Op::FullyConnected(_) => elements(input).saturating_mul(last(output)),
+        Op::FullyConnected(_) | Op::Accumulate(_) => elements(input).saturating_mul(last(output)),
         // Four gates, each of the input and of the hidden state.
         Op::Lstm(_) => elements(output).saturating_mul(4).saturating_mul(last(input).saturating_add(last(output))),
         Op::Recurrent(p) => {

@@ -5,8 +5,9 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Stream,
-    Window, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad, pool, recurrent, reference, winograd,
+    Accumulate, Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent,
+    Requantize, Scale, Stream, Window, accumulate, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad,
+    pool, recurrent, reference, winograd,
 };
 use thumbnet::plan::lead;
 
@@ -267,8 +268,12 @@ proptest! {
         // One image in four is so wide that bands have four rows, or two.
         size in (1..40usize, prop_oneof![1..12usize, 1..12usize, 1..12usize, 30..130usize]),
         (taps, stride) in (prop_oneof![Just(3usize), Just(5)], 1..3usize),
-        pad in (0..4usize, 0..4usize), after in (0..4usize, 0..4usize), fours in 1..4usize,
-        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+        // Half of them keep the size of the image, as most do.
+        (pad, after) in prop_oneof![
+            ((0..4usize, 0..4usize), (0..4usize, 0..4usize)),
+            Just(((1, 1), (1, 1))),
+        ],
+        fours in 1..4usize, zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
     ) {
         let fitting = |len: usize, pad: usize| len.max(taps.saturating_sub(pad));
         let image = [fitting(size.0, pad.0 + after.0), fitting(size.1, pad.1 + after.1)];
@@ -288,7 +293,15 @@ proptest! {
         let found = run(len, scratch, |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
         let over = run_over(&p.window, p.input, p.output, &x, scratch, false, |io, scratch| depthwise::depthwise(&p, io, scratch));
-        prop_assert_eq!(over, Some(expected));
+        prop_assert_eq!(over.as_ref(), Some(&expected));
+        let border = pad.0 as u32;
+        if out == image && depthwise::may_overwrite([taps as u32; 2], [stride as u32; 2], [1, 1], border, 16) {
+            let in_place = run(len, scratch, |memory, scratch| {
+                memory.copy_from_slice(&x);
+                depthwise::depthwise(&p, Stream::over(memory, 0, len), scratch);
+            });
+            prop_assert_eq!(in_place, expected);
+        }
     }
 
     #[test]
@@ -311,6 +324,31 @@ proptest! {
         }
         let p = FullyConnected { layout: Layout::Pairs, weights: &packed, ..p };
         prop_assert_eq!(run(rows * outputs, 0, |y, _| reference::fully_connected(&p, &x, y)), expected);
+    }
+
+    #[test]
+    fn fully_connected_in_parts_is_its_reference(
+        parts in prop::collection::vec(1..40usize, 1..5), outputs in 1..11usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+    ) {
+        let inputs = parts.iter().sum();
+        let (w, channels) = (weights(seed, outputs * inputs), channels(seed ^ 1, outputs));
+        let p = FullyConnected {
+            rows: 1, inputs, outputs, input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding,
+            layout: Layout::Plain, weights: &w, channels: &channels,
+        };
+        let x = values(seed ^ 2, inputs);
+        let expected = run(outputs, 0, |y, _| reference::fully_connected(&p, &x, y));
+        let (mut sums, mut start) = (vec![0; outputs], 0);
+        for part in parts {
+            let columns = start..start + part;
+            let own: Vec<i8> = w.chunks_exact(inputs).flat_map(|row| row[columns.clone()].to_vec()).collect();
+            let p = Accumulate { input_zero_point: zp.0, weights: &own };
+            accumulate::accumulate(&p, &x[columns], &mut sums);
+            start += part;
+        }
+        let p = Requantize { output_zero_point: zp.1, clamp, rounding, channels: &channels };
+        prop_assert_eq!(run(outputs, 0, |y, _| accumulate::requantize(&p, &sums, y)), expected);
     }
 
     #[test]

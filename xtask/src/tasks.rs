@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::fuzz;
 use crate::setup;
 use crate::shell::{command, finish, phase, root, run};
+use crate::stack;
 
 /// Everything that must hold, cheapest first. All failures are reported, not only the first.
 pub fn test(full: bool) -> Result<()> {
@@ -63,12 +64,14 @@ pub fn test(full: bool) -> Result<()> {
     });
     for board in ["m0", "m3", "m4", "m33", "m55"] {
         check(&format!("proof that nothing panics, {board}"), &|| {
-            firmware(board, &["build", "--bin", "no_panic", "--bin", "no_panic_compiled"])
+            firmware(board, &["build", "--features", "self-test", "--bin", "no_panic", "--bin", "no_panic_compiled"])
         });
     }
     for board in ["m0", "m4", "m33"] {
         check(&format!("proof that a planted panic is found, {board}"), &|| planted_panic(board));
     }
+    let boards: &[&str] = if full { &[] } else { &["m0", "m4"] };
+    check("stack of the firmware", &|| stack::check(&boards.iter().map(ToString::to_string).collect::<Vec<_>>()));
     check("lints of the firmware", &|| {
         firmware("m4", &["clippy", "--features", "qemu", "--bins", "--lib", "--", "-D", "warnings"])
     });

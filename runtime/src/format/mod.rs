@@ -12,10 +12,10 @@ mod words;
 pub use head::{HEAD_BYTES, Head, MAGIC, Section, VERSION};
 pub use info::{Info, NameList};
 pub use step::{
-    AddParams, BinaryFunction, BinaryParams, Border, Cell, ConcatParams, ConvParams, FullyConnectedParams, Function,
-    GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MotionParams, MulParams, Op, PadParams,
-    PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, ResizeParams, SoftmaxParams,
-    SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
+    AccumulateParams, AddParams, BinaryFunction, BinaryParams, Border, Cell, ConcatParams, ConvParams,
+    FullyConnectedParams, Function, GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MotionParams,
+    MulParams, Op, PadParams, PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, RequantizeParams,
+    ResizeParams, SoftmaxParams, SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
 };
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
 pub use words::{Encode, Words};

@@ -147,6 +147,26 @@ record! {
 }
 
 record! {
+    /// Parameters of a part of a fully connected layer; see [`crate::kernels::accumulate`].
+    pub struct AccumulateParams {
+        /// Offset of the part's weights in the data section.
+        pub weights: u32,
+    }
+}
+
+record! {
+    /// Parameters of the end of a fully connected layer in parts; see [`crate::kernels::accumulate`].
+    pub struct RequantizeParams {
+        /// Fused activation.
+        pub clamp: Clamp,
+        /// How sums become outputs.
+        pub rounding: Rounding,
+        /// Offset of the [`crate::kernels::Channel`]s in the data section, a multiple of 4.
+        pub channels: u32,
+    }
+}
+
+record! {
     /// Parameters of a pool.
     pub struct PoolParams {
         /// Height and width of the window.
@@ -617,6 +637,12 @@ ops! {
     /// Statistics and spectra of windows of i16 rows: of the input alone, as if zeros came before, or of the input and the rows
     /// before it, which it changes.
     27 Motion(MotionParams) "motion" 1..=2;
+    /// Products of a part of a fully connected layer's input, as i32: alone, or added to the i32 sums of earlier parts.
+    28 Accumulate(AccumulateParams) "accumulate" 1..=2;
+    /// i32 sums to int8.
+    29 Requantize(RequantizeParams) "requantize" 1..=1;
+    /// Logarithm of softmax over the last axis.
+    30 LogSoftmax(SoftmaxParams) "log_softmax" 1..=1;
 }
 
 /// One step of a program.

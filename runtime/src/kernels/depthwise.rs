@@ -5,28 +5,41 @@
 
 use core::num::NonZeroUsize;
 
-#[cfg(not(thumbnet_helium))]
-use super::depthwise_planes;
-use super::depthwise_planes::Planes;
+use super::depthwise_planes::{self, Planes};
+use super::depthwise_records;
 use super::window::taps;
 use super::{Conv2d, Stream, output_i8};
 
-/// Bytes of scratch: a 32-bit accumulator for each output channel, or the planes of four channels.
+/// Bytes of scratch: a 32-bit accumulator for each output channel, or what cores need that copy several rows.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     let planes = Planes::of(p).map_or(0, |planes| planes.bytes());
-    p.output[3].saturating_mul(size_of::<i32>()).max(planes)
+    let records = depthwise_records::scratch_len(p).unwrap_or(0);
+    p.output[3].saturating_mul(size_of::<i32>()).max(planes).max(records)
+}
+
+/// Whether the output may lie exactly over an input of the same shape: all kernels for it, on every core, have read what they need of
+/// a channel's input, or have copied it, before they write over it. `top` is the padding above, `channels` are those of both.
+#[must_use]
+pub const fn may_overwrite(size: [u32; 2], stride: [u32; 2], dilation: [u32; 2], top: u32, channels: u32) -> bool {
+    matches!((size, stride, dilation), ([3, 3], [1, 1], [1, 1])) && top <= 1 && channels.is_multiple_of(16)
 }
 
 /// Convolves, with sums in registers where the core has instructions for it.
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
-    #[cfg(not(thumbnet_helium))]
     if let Some(planes) = Planes::of(p)
-        && depthwise_planes::fits(p, &io)
+        && io.is_shifted_by_multiple_of(p.output[3])
     {
-        let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
-        depthwise_planes::depthwise(p, &planes, io, words);
-        return;
+        #[cfg(thumbnet_helium)]
+        if depthwise_records::fits(p, scratch) {
+            depthwise_records::depthwise(p, io, scratch);
+            return;
+        }
+        if !cfg!(thumbnet_helium) || io.is_in_place() {
+            let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
+            depthwise_planes::depthwise(p, &planes, io, words);
+            return;
+        }
     }
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
     let Some(sums) = sums.get_mut(..p.output[3]) else { return };

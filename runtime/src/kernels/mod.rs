@@ -15,6 +15,7 @@
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
 use crate::format::{BinaryFunction, PcenParams};
 
+pub mod accumulate;
 pub mod activation;
 pub mod arg_max;
 #[cfg(thumbnet_asm)]
@@ -31,6 +32,7 @@ mod depthwise_blocks;
 #[cfg(thumbnet_helium)]
 mod depthwise_helium;
 mod depthwise_planes;
+mod depthwise_records;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
@@ -51,9 +53,11 @@ pub mod fft;
 mod finish;
 mod framing;
 pub mod fully_connected;
+pub mod log_softmax;
 pub mod lstm;
 pub mod mat_mul;
 pub mod motion;
+pub mod move_up;
 pub mod pad;
 pub(crate) mod pairs;
 pub mod pcen;
@@ -198,6 +202,30 @@ pub struct FullyConnected<'m> {
     pub layout: Layout,
     /// Weights, zero point 0.
     pub weights: &'m [i8],
+    /// One per output.
+    pub channels: &'m [Channel],
+}
+
+/// Arguments of [`accumulate::accumulate`]: a part of a fully connected layer's input.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Accumulate<'m> {
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// `[out][in]` of this part, zero point 0.
+    pub weights: &'m [i8],
+}
+
+/// Arguments of [`accumulate::requantize`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Requantize<'m> {
+    /// Zero point of the output.
+    pub output_zero_point: i32,
+    /// Fused activation.
+    pub clamp: Clamp,
+    /// How the sum becomes an output.
+    pub rounding: Rounding,
     /// One per output.
     pub channels: &'m [Channel],
 }

@@ -23,7 +23,7 @@ impl Strided<'_> {
     }
 }
 
-#[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
+#[cfg(not(thumbnet_dsp))]
 impl<'a> Strided<'a> {
     /// So many rows of so many bytes, which may overlap; empty where they are not there.
     #[inline(always)]

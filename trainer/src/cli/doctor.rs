@@ -49,7 +49,7 @@ pub fn doctor(args: &Args) -> Result<()> {
     let after = examine(&quantized, &data.test, args.samples)?;
     let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
     let mut program = quantized.program;
-    args.choice.apply(&mut program);
+    args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, 2)?;
     write(&path, &compile(&program, &golden)?.bytes)?;
     recipe.quantize = options;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use thumbnet_trainer::compile::{Compiled, Program, compile, stream};
 use thumbnet_trainer::data::Dataset;
 use thumbnet_trainer::model::Model;
@@ -38,7 +38,11 @@ pub struct Args {
 pub fn export(args: &Args) -> Result<()> {
     let Trained { recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
     let mut program = quantize(&model, &data.train, recipe.quantize)?;
-    args.choice.apply(&mut program);
+    ensure!(
+        args.stream.is_none() || !args.choice.saves_ram(),
+        "--stream holds what a part of the input needs and no more: --ram-budget and --optimize ram are for whole inputs"
+    );
+    args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, args.golden)?;
     let compiled = compile(&program, &golden)?;
     accuracy(&model, &compiled, &data.test)?;

@@ -53,7 +53,7 @@ pub fn import(args: &Args) -> Result<()> {
     let (mut program, summary) =
         translate(&bytes, options).with_context(|| format!("cannot import {}", args.model.display()))?;
     program.labels.clone_from(&args.labels);
-    args.choice.apply(&mut program);
+    args.choice.apply(&mut program)?;
     let compiled = compile(&program, &random_inputs(&program, args.golden))?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
@@ -86,7 +86,7 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
     let labels = if args.labels.is_empty() { &data.train.classes } else { &args.labels };
     model.meta.classes.clone_from(labels);
     let mut program = quantize(&model, &data.train, Quantize::default())?;
-    args.choice.apply(&mut program);
+    args.choice.apply(&mut program)?;
     let compiled = compile(&program, &golden_inputs(&program, &data.test, args.golden)?)?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;

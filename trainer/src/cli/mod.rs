@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use thumbnet_trainer::compile::{Family, Optimize, Program, pack, transform};
+use thumbnet_trainer::compile::{Dead, Family, Optimize, Program, pack, remove_dead_channels, split, transform};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -109,27 +109,62 @@ impl Trained {
     }
 }
 
-/// The cores that a file is written for, and which layers are computed faster for more flash.
+/// The cores that a file is written for, and what its layers are optimized for.
 #[derive(clap::Args)]
 struct Choice {
-    /// What to optimize for; `speed` transforms 3×3 convolutions for cores with the DSP extension (M4, M7, M33).
+    /// What to optimize for; `speed` transforms 3×3 convolutions for cores with the DSP extension (M4, M7, M33), `ram` runs parts of
+    /// the network in bands of rows.
     #[arg(long, value_enum, default_value_t)]
     optimize: Optimize,
     /// Transform only those 3×3 convolutions that save the most per byte, for at most so many further bytes of flash.
     #[arg(long, value_name = "BYTES")]
     flash_budget: Option<usize>,
+    /// Run in bands of rows what it takes to need at most so many bytes of RAM, for as few further multiply-accumulates as possible.
+    #[arg(long, value_name = "BYTES")]
+    ram_budget: Option<u32>,
     /// Cores whose order of weights the file has; the others run it too, to the same bits, but slower.
     #[arg(long, value_enum, default_value_t)]
     family: Family,
 }
 
 impl Choice {
-    /// Changes the program and prints what that costs.
-    fn apply(&self, program: &mut Program) {
+    /// Whether parts of the network may run in bands.
+    fn saves_ram(&self) -> bool {
+        self.ram_budget.is_some() || self.optimize == Optimize::Ram
+    }
+
+    /// Changes the program and prints what that costs and gains.
+    fn apply(&self, program: &mut Program) -> Result<()> {
+        for Dead { name, dead, channels } in remove_dead_channels(program) {
+            eprintln!("dead channels: {dead} of {channels} in {name}");
+        }
         for layer in transform(program, self.optimize, self.flash_budget) {
             eprintln!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
         }
+        if self.saves_ram() {
+            self.band(program)?;
+        }
         pack(program, self.family);
+        Ok(())
+    }
+
+    /// Runs parts of the network in bands of rows.
+    fn band(&self, program: &mut Program) -> Result<()> {
+        let budget = self.ram_budget.unwrap_or(0);
+        let whole = program.macs();
+        for part in split(program, budget, &|program| pack(program, self.family))? {
+            eprintln!(
+                "bands: {} of {} to {}, {} bytes of RAM instead of {}, {} further multiply-accumulates ({:.1} %)",
+                part.bands,
+                part.first,
+                part.last,
+                part.after,
+                part.before,
+                part.further_macs,
+                100.0 * part.further_macs as f64 / whole.max(1) as f64
+            );
+        }
+        Ok(())
     }
 }
 

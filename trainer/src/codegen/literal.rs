@@ -8,8 +8,8 @@ use thumbnet::compiled::Call;
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{BinaryFunction, PcenParams, ReduceFunction};
 use thumbnet::kernels::{
-    Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
-    Recurrent, Reduce, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
+    Accumulate, Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion,
+    Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
 };
 
 /// Statics that are taken from the model file, each once.
@@ -132,6 +132,8 @@ structs! {
     FullyConnected<'_>, FullyConnected {
         rows, inputs, outputs, input_zero_point, output_zero_point, clamp, rounding, layout, weights, channels
     };
+    Accumulate<'_>, Accumulate { input_zero_point, weights };
+    Requantize<'_>, Requantize { output_zero_point, clamp, rounding, channels };
     Pool, Pool { input, output, window, clamp };
     Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp };
     Mul, Mul { input_zero_points, output_zero_point, scale, rounding, clamp };
@@ -183,6 +185,8 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         Call::Depthwise(p) => of("Depthwise", &[p.literal(t)]),
         Call::TransposeConv(p) => of("TransposeConv", &[p.literal(t)]),
         Call::FullyConnected(p) => of("FullyConnected", &[p.literal(t)]),
+        Call::Accumulate(p) => of("Accumulate", &[p.literal(t)]),
+        Call::Requantize(p) => of("Requantize", &[p.literal(t)]),
         Call::MaxPool(p) => of("MaxPool", &[p.literal(t)]),
         Call::AveragePool(p) => of("AveragePool", &[p.literal(t)]),
         Call::Add(p, shapes) => of("Add", &[p.literal(t), shapes.literal(t)]),
@@ -194,6 +198,7 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         }
         Call::Reshape => "Call::Reshape".to_owned(),
         Call::Softmax(p) => of("Softmax", &[p.literal(t)]),
+        Call::LogSoftmax(p) => of("LogSoftmax", &[p.literal(t)]),
         Call::Lookup(table) => of("Lookup", &[t.add(table.as_slice())]),
         Call::ArgMax { row } => format!("Call::ArgMax {{ row: {row} }}"),
         Call::Lstm(p) => of("Lstm", &[p.literal(t)]),

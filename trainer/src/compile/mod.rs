@@ -1,8 +1,11 @@
 //! From a quantized program to the bytes of a model: memory, file, certificate.
 
+mod bands;
 mod certificate;
 mod data;
+mod dead_channels;
 mod layout;
+mod moves;
 mod plan;
 mod program;
 mod stream;
@@ -12,6 +15,8 @@ mod write;
 use anyhow::{Context, Result};
 use thumbnet::Model;
 
+pub use bands::{Banded, split};
+pub use dead_channels::{Dead, remove_dead_channels};
 pub use layout::{Family, pack};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
@@ -24,7 +29,7 @@ pub use write::write;
 pub struct Compiled {
     /// The bytes of the file.
     pub bytes: Vec<u8>,
-    /// Its memory.
+    /// Its memory, that of steps which only move a tensor included.
     pub plan: Plan,
 }
 
@@ -35,11 +40,11 @@ pub struct Compiled {
 /// # Errors
 /// A step does not fit, or a golden input has the wrong length.
 pub fn compile(program: &Program, golden: &[Vec<u8>]) -> Result<Compiled> {
-    let plan = plan(program)?;
-    let bare = aligned(&write(program, &plan, &[])?);
+    let (program, plan) = moves::settle(program)?;
+    let bare = aligned(&write(&program, &plan, &[])?);
     let model = Model::new(bytemuck::cast_slice(&bare)).context("the exporter wrote a model that does not check")?;
     let words = certificate::words(&model, golden)?;
-    let bytes = write(program, &plan, &words)?;
+    let bytes = write(&program, &plan, &words)?;
     let copy = aligned(&bytes);
     let model = Model::new(bytemuck::cast_slice(&copy)).context("the exporter wrote a model that does not check")?;
     certificate::verify(&model)?;

@@ -16,6 +16,8 @@ pub enum Optimize {
     Balanced,
     /// Fewest instructions on cores with the DSP extension (M4, M7, M33): transformed filters, 3.6 times the flash.
     Speed,
+    /// Fewest bytes of RAM: parts of the network run in bands of rows.
+    Ram,
 }
 
 /// A layer whose weights were transformed.

@@ -108,10 +108,11 @@ pub fn compiled_code_len(module: &Module, target: Target) -> Result<Option<u64>>
     target.board().map(len).transpose()
 }
 
-/// The features of the runtime that bring a model's operators, sorted.
+/// The features of the runtime that bring a model's operators and the layouts of their weights, sorted.
 #[must_use]
 pub fn features(model: &Model<'_>) -> Vec<&'static str> {
-    let mut all: Vec<_> = model.steps().filter_map(|step| step.op.feature()).collect();
+    let mut all: Vec<_> =
+        model.steps().flat_map(|step| [step.op.feature(), step.op.layout_feature()]).flatten().collect();
     all.sort_unstable();
     all.dedup();
     all
