@@ -10,7 +10,7 @@ use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::verify::random_inputs;
 
 use crate::oracle::cases;
-use crate::sequences::{front_end, motion, program};
+use crate::sequences::{front_end, masked, motion, normalized, program};
 
 /// Networks of the trainer, whole and cut in time, and the smallest case of every imported operator; each with its name.
 ///
@@ -83,6 +83,15 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
             ),
         ),
         ("motion", program("dense units = 4", &[24 * 8, 3], Some(motion()))),
+        ("pcen", program("delta\ngru units = 4", &[24 * 40], Some(normalized(true)))),
+        (
+            "masked",
+            masked(
+                "lstm units = 4; return_sequences = true; bidirectional = true\nglobal_average_pool1d name = \"a\"\ndense units = 3",
+                &[24, 6],
+                None,
+            ),
+        ),
     ];
     let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), file(&stream(program, 2).unwrap().0));
     let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), file(program));
@@ -98,7 +107,7 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
         .iter()
         .map(whole)
         .chain(layouts.map(|(name, program)| (name.to_owned(), file(program))))
-        .chain([&programs[0], &programs[3], &programs[5]].map(streamed))
+        .chain([&programs[0], &programs[3], &programs[5], &programs[6]].map(streamed))
         .collect()
 }
 

@@ -25,17 +25,30 @@ fn layers(text: &str) -> String {
 /// The layers do not parse, or do not fit the shape.
 #[must_use]
 pub fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
-    let head = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"mean_squared_error\"\noptimizer = { name = \"adam\" }\n";
-    let recipe = Recipe::parse(&format!("{head}{}", layers(text))).unwrap();
-    quantized(&recipe, shape, front_end)
+    quantized(text, shape, front_end, false)
 }
 
-/// The quantized program of a recipe's network with random weights, for random samples of this shape.
+/// The same for sequences that may end early: the second input says where.
+///
+/// # Panics
+/// As [`program`].
+#[must_use]
+pub fn masked(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
+    quantized(text, shape, front_end, true)
+}
+
+fn quantized(text: &str, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
+    let head = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"mean_squared_error\"\noptimizer = { name = \"adam\" }\n";
+    let recipe = Recipe::parse(&format!("{head}{}", layers(text))).unwrap();
+    network(&recipe, shape, front_end, masked)
+}
+
+/// The quantized program of a recipe's network with random weights, for random samples of this shape, which may end early.
 ///
 /// # Panics
 /// The layers do not fit the shape.
 #[must_use]
-pub fn quantized(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
+pub fn network(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
     let mut rng = StdRng::seed_from_u64(2);
     let (width, count) = (shape.iter().product::<usize>(), 16);
     let unit = if front_end.is_some() { 9_000.0 } else { 1.0 };
@@ -45,9 +58,10 @@ pub fn quantized(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>) 
         targets: Targets::Values { width: 1, data: vec![0.0; count] },
         classes: vec![],
         range: None,
+        lengths: vec![],
     };
     let preprocess = Preprocess { gain: vec![1.0 / unit.sqrt()], offset: vec![0.0], range: None };
-    let meta = Meta { preprocess, classes: vec![], front_end };
+    let meta = Meta { preprocess, classes: vec![], front_end, masked };
     let graph = recipe.graph(&meta.input_shape(shape).unwrap()).unwrap();
     let mut weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 4);
     let biases = weights.iter_mut().filter(|(name, _)| name.ends_with("bias"));
@@ -58,17 +72,28 @@ pub fn quantized(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>) 
 /// Short frames at 8 kHz.
 #[must_use]
 pub fn front_end() -> FrontEnd {
+    spectrum(Features::LogMel, 100)
+}
+
+/// The same with energies that are normalized, in frames that overlap, or not.
+#[must_use]
+pub fn normalized(overlaps: bool) -> FrontEnd {
+    spectrum(Features::Pcen, if overlaps { 100 } else { 40 })
+}
+
+fn spectrum(features: Features, frame: usize) -> FrontEnd {
     FrontEnd::Spectrum(Spectrum {
-        features: Features::LogMel,
+        features,
         rate: 8_000,
-        frame: 100,
+        frame,
         hop: 40,
-        fft: None,
+        fft: Some(128),
         bands: 12,
         low_hz: 100.0,
         high_hz: None,
         floor_db: -90.0,
         coefficients: None,
+        pcen: None,
     })
 }
 

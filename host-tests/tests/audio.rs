@@ -7,7 +7,7 @@ use thumbnet::kernels::{Channel, spectrogram};
 use thumbnet_host_tests::tolerance;
 use thumbnet_trainer::compile::compile;
 use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
-use thumbnet_trainer::front_end::{DECIBELS, Features, FrontEnd, Spectrum};
+use thumbnet_trainer::front_end::{DECIBELS, Features, FrontEnd, Pcen, Spectrum};
 use thumbnet_trainer::graph::{Graph, Input, Node, Op};
 use thumbnet_trainer::model::{Meta, Model};
 use thumbnet_trainer::nn::{Initializer, initialize};
@@ -18,7 +18,19 @@ use thumbnet_trainer::verify::quantized_inputs;
 
 fn front_end(features: Features, frame: usize, hop: usize, bands: usize) -> Spectrum {
     let (low_hz, high_hz, floor_db) = (60.0, None, -110.0);
-    Spectrum { features, rate: 16_000, frame, hop, fft: None, bands, low_hz, high_hz, floor_db, coefficients: None }
+    Spectrum {
+        features,
+        rate: 16_000,
+        frame,
+        hop,
+        fft: None,
+        bands,
+        low_hz,
+        high_hz,
+        floor_db,
+        coefficients: None,
+        pcen: None,
+    }
 }
 
 /// A tone that slides from low to high over noise, at this many decibels below full scale.
@@ -41,6 +53,9 @@ fn real(front_end: &Spectrum, samples: &[f32]) -> Vec<f64> {
     let transform = RealFftPlanner::<f64>::new().plan_fft_forward(len);
     let past = frame - hop;
     let floor = 54.0 + 2.0 * (frame as f64 / len as f64).log2() + front_end.floor_db / DECIBELS;
+    let pcen = front_end.pcen.unwrap_or_default();
+    let full_scale = 54.0 + 2.0 * (frame as f64 / len as f64).log2();
+    let mut means = vec![0.0; front_end.bands];
     let mut all = Vec::new();
     for number in 0..samples.len() / hop {
         let mut input = transform.make_input_vec();
@@ -56,15 +71,24 @@ fn real(front_end: &Spectrum, samples: &[f32]) -> Vec<f64> {
         let power: Vec<f64> = output.iter().map(|bin| bin.norm_sqr() * unit * unit).collect();
         let tables = front_end.tables().unwrap();
         let mut weights = tables.weights.iter();
-        let bands: Vec<f64> = tables
+        let energies: Vec<f64> = tables
             .bands
             .iter()
             .map(|&[start, count]| {
                 let bins = &power[usize::from(start)..][..usize::from(count)];
-                let energy: f64 = bins.iter().zip(weights.by_ref()).map(|(p, &w)| p * f64::from(w) / 4096.0).sum();
-                energy.log2().max(floor)
+                bins.iter().zip(weights.by_ref()).map(|(p, &w)| p * f64::from(w) / 4096.0).sum()
             })
             .collect();
+        if front_end.features == Features::Pcen {
+            for (energy, mean) in energies.iter().zip(&mut means) {
+                let energy = energy / full_scale.exp2();
+                *mean += pcen.smoothing * (energy - *mean);
+                let quotient = energy / (pcen.eps + *mean).powf(pcen.gain);
+                all.push((quotient + pcen.bias).powf(pcen.power) - pcen.bias.powf(pcen.power));
+            }
+            continue;
+        }
+        let bands: Vec<f64> = energies.iter().map(|energy| energy.log2().max(floor)).collect();
         if front_end.features == Features::Mfcc {
             let count = bands.len() as f64;
             for c in 0..front_end.width() {
@@ -106,6 +130,33 @@ fn bands_are_those_of_the_definition_within_their_decibels() {
     }
 }
 
+/// The same of normalized energies: in decibels of `(V + δ^r)^(1/r)`, which is what the root is taken of.
+#[test]
+fn normalized_energies_are_those_of_the_definition_within_their_decibels() {
+    let other = Pcen { smoothing: 0.3, gain: 0.8, bias: 10.0, power: 0.25, eps: 1e-5 };
+    for (constants, frame, hop, bands) in [(Pcen::default(), 512, 256, 40), (other, 400, 160, 32), (other, 64, 64, 8)] {
+        let front_end = Spectrum { pcen: Some(constants), ..front_end(Features::Pcen, frame, hop, bands) };
+        let tables = front_end.tables().unwrap();
+        let start = constants.bias.powf(constants.power);
+        let gain = |v: f64| 10.0 / constants.power * (v + start).log10();
+        for decibels in [0.0, 20.0, 40.0] {
+            let samples = sweep(16_000, decibels, 3);
+            let (found, expected) = (front_end.apply(&tables, &samples), real(&front_end, &samples));
+            assert_eq!(found.len(), expected.len());
+            let pairs = || found.iter().map(|&v| f64::from(v)).zip(expected.iter().copied());
+            let errors: Vec<f64> = pairs().map(|(a, b)| (gain(a) - gain(b)).abs()).collect();
+            let worst = errors.iter().copied().fold(0.0, f64::max);
+            let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+            let off = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let most = expected.iter().copied().fold(0.0, f64::max);
+            println!(
+                "pcen {frame}/{hop}, -{decibels} dB: mean {mean:.4} dB, worst {worst:.4} dB; worst {off:.5} of values up to {most:.2}"
+            );
+            assert!(worst < tolerance::BAND_DECIBELS, "{frame} at -{decibels} dB: {worst}");
+        }
+    }
+}
+
 fn network(features: Features) -> (Model, Dataset) {
     let front_end = Spectrum { fft: None, ..front_end(features, 240, 160, 20) };
     let nodes = vec![
@@ -119,7 +170,7 @@ fn network(features: Features) -> (Model, Dataset) {
     let count = 8;
     let inputs: Vec<f32> = (0..count).flat_map(|seed| sweep(1_700, 6.0 * seed as f64, seed)).collect();
     let targets = Targets::Values { width: 12, data: vec![0.0; 12 * count as usize] };
-    let data = Dataset { shape: vec![1_700], inputs, targets, classes: vec![], range: None };
+    let data = Dataset { shape: vec![1_700], inputs, targets, classes: vec![], range: None, lengths: vec![] };
     let shape = front_end.shape(&data.shape).unwrap();
     let graph = Graph {
         name: "audio".into(),
@@ -128,12 +179,13 @@ fn network(features: Features) -> (Model, Dataset) {
         outputs: vec!["pool".into()],
     };
     let weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 1);
-    let preprocess = Preprocess { gain: vec![0.1], offset: vec![-3.0], range: None };
+    let map = if features == Features::Pcen { [1.0, 0.0] } else { [0.1, -3.0] };
+    let preprocess = Preprocess { gain: vec![map[0]], offset: vec![map[1]], range: None };
     (
         Model {
             graph,
             weights,
-            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)) },
+            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)), masked: false },
         },
         data,
     )
@@ -141,7 +193,7 @@ fn network(features: Features) -> (Model, Dataset) {
 
 #[test]
 fn samples_become_the_same_answer_on_all_cores() {
-    for features in [Features::LogMel, Features::Mfcc] {
+    for features in [Features::LogMel, Features::Mfcc, Features::Pcen] {
         let (model, data) = network(features);
         let program = quantize(&model, &data, Quantize::default()).unwrap();
         let inputs = |samples: &[usize], bytes: &[u8]| quantized_inputs(bytes, &data, samples).unwrap();
@@ -169,7 +221,7 @@ fn training_and_chip_see_the_same_features() {
     let kernel = tables.kernel(front_end.hop, samples.len(), &channels);
     let x: Vec<i16> = samples.iter().map(|&x| x as i16).collect();
     let mut y = vec![0i8; kernel.frames * front_end.width()];
-    let mut scratch = vec![0i32; spectrogram::scratch_len(&kernel).div_ceil(4)];
+    let mut scratch = vec![0i32; spectrogram::scratch_len(&kernel, false).div_ceil(4)];
     spectrogram::spectrogram(&kernel, &x, &mut y, bytemuck::cast_slice_mut(&mut scratch));
     for (q, feature) in y.iter().zip(front_end.apply(&tables, &samples)) {
         let exact = (f64::from(feature) - 20.0) * 1024.0 / 128.0;
@@ -182,7 +234,7 @@ fn training_and_chip_see_the_same_features() {
     let mut streamed = Vec::new();
     for x in x.chunks(front_end.hop) {
         let mut y = vec![0i8; front_end.width()];
-        spectrogram::spectrogram_from(&one, x, &mut before, &mut y, bytemuck::cast_slice_mut(&mut scratch));
+        spectrogram::spectrogram_from(&one, x, &mut before, &mut [], &mut y, bytemuck::cast_slice_mut(&mut scratch));
         streamed.extend(y);
     }
     assert_eq!(streamed, y);
@@ -205,6 +257,9 @@ fn fields_out_of_their_range_are_named() {
         (error(|f| f.bands = 100), "holds no bin"),
         (error(|f| f.coefficients = Some(13)), "for mfcc alone"),
         (error(|f| f.floor_db = 3.0), "floor_db 3"),
+        (error(|f| f.pcen = Some(Pcen::default())), "features = \"pcen\" alone"),
+        (error(|f| (f.features, f.pcen) = (Features::Pcen, Some(Pcen { gain: 1.1, ..Pcen::default() }))), "gain 1.1"),
+        (error(|f| (f.features, f.pcen) = (Features::Pcen, Some(Pcen { eps: 0.0, ..Pcen::default() }))), "eps 0"),
     ] {
         assert!(found.contains(part), "{found}");
     }

@@ -14,11 +14,11 @@ use thumbnet_trainer::verify::random_inputs;
 /// Chains of a pointwise, a depthwise and a full convolution, so that outputs grow into inputs.
 fn chain(rng: &mut StdRng) -> Program {
     // One image in four is so wide that a depthwise convolution sees it in bands.
-    let width = if rng.random_bool(0.25) { rng.random_range(20..60) } else { rng.random_range(1..9) };
-    let shape = [1, rng.random_range(1..12), width, rng.random_range(1..10)];
+    let [height, width] = if rng.random_bool(0.25) { [5, 45] } else { [11, 9] }.map(|most| rng.random_range(1..=most));
+    let shape = [1, height, width, rng.random_range(1..10)];
     let mut p = Program { name: "chain".into(), inputs: 1, gain: vec![1.0], offset: vec![0.0], ..Program::default() };
     p.tensors.push(tensor(rng, 0, shape));
-    let channels = 4 * rng.random_range(1..5) + u32::from(rng.random_bool(0.3));
+    let channels = *[16, 32, 4 * rng.random_range(1..5), 4 * rng.random_range(1..5) + 1].choose(rng).unwrap();
     let shape = conv(rng, &mut p, shape, channels, [1, 1], [1, 1], false);
     let stride = *[[1, 1], [1, 1], [2, 2], [2, 1]].choose(rng).unwrap();
     let size = *[[3, 3], [3, 3], [5, 5], [2, 5]].choose(rng).unwrap();
@@ -50,7 +50,12 @@ fn conv(
     stride: [u32; 2],
     depthwise: bool,
 ) -> [u32; 4] {
+    // Half of the depthwise ones keep the size of the image, so that outputs may lie over inputs.
+    let keeps_size = depthwise && rng.random_bool(0.5);
     let mut edge = |len: u32, size: u32| {
+        if keeps_size {
+            return (size / 2, size / 2);
+        }
         let before = rng.random_range(0..size);
         (before, size.saturating_sub(len + before).max(rng.random_range(0..size)))
     };

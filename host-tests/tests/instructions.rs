@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{
-    Border, Cell, ConvParams, DType, FullyConnectedParams, LstmParams, Op, PoolParams, RecurrentParams,
+    Border, Cell, ConvParams, DType, FullyConnectedParams, LstmParams, MulParams, Op, PoolParams, RecurrentParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
 use thumbnet_host_tests::peers::beside_peers;
@@ -115,6 +115,7 @@ fn lstm(time: u32, inputs: u32, cells: u32) -> Program {
         input_scales: [scale; 4],
         recurrent_scales: [scale; 4],
         hidden: Scale { multiplier: 1 << 30, shift: -21 },
+        layout: Layout::Plain,
         input_weights: kernel.bytes(4 * inputs * cells),
         recurrent_weights: kernel.bytes(4 * cells * cells),
         biases: kernel.p.push_data(&biases),
@@ -128,6 +129,7 @@ fn gru(time: u32, inputs: u32, cells: u32) -> Program {
         cell: Cell::Gru,
         reverse: 0,
         memory_fraction: 15,
+        layout: Layout::Plain,
         input_weights: kernel.bytes(3 * inputs * cells),
         recurrent_weights: kernel.bytes(3 * cells * cells),
         input_channels: kernel.channels(3 * cells),
@@ -146,15 +148,18 @@ fn add(shape: [u32; 4]) -> Program {
     Kernel::new(&[&shape, &shape]).step(Op::Add(params), &shape, output)
 }
 
-fn max_pool([n, height, width, channels]: [u32; 4]) -> Program {
+fn mul(shape: [u32; 4]) -> Program {
+    let (scale, rounding, clamp) = (Scale { multiplier: 1_500_000_000, shift: -3 }, Rounding::Double, Clamp::NONE);
+    let output = Quant { scale: 0.17, zero_point: -3 };
+    Kernel::new(&[&shape, &shape]).step(Op::Mul(MulParams { scale, rounding, clamp }), &shape, output)
+}
+
+/// A pool whose windows lie side by side.
+fn pool(op: fn(PoolParams) -> Op, [n, height, width, channels]: [u32; 4], size: [u32; 2]) -> Program {
     let pad = Border { top: 0, bottom: 0, left: 0, right: 0 };
-    let params = PoolParams { size: [2, 2], stride: [2, 2], pad, clamp: Clamp::NONE };
-    let output = [n, height / 2, width / 2, channels];
-    Kernel::new(&[&[n, height, width, channels]]).step(
-        Op::MaxPool2d(params),
-        &output,
-        Quant { scale: 0.1, zero_point: -3 },
-    )
+    let params = PoolParams { size, stride: size, pad, clamp: Clamp::NONE };
+    let output = [n, height / size[0], width / size[1], channels];
+    Kernel::new(&[&[n, height, width, channels]]).step(op(params), &output, Quant { scale: 0.1, zero_point: -3 })
 }
 
 fn kernels() -> Vec<(&'static str, Program)> {
@@ -168,11 +173,16 @@ fn kernels() -> Vec<(&'static str, Program)> {
         ("depthwise 5x5 16x16 32", conv([1, 16, 16, 32], 32, [5, 5], 1, true)),
         ("fully connected 640-128", fully_connected(640, 128)),
         ("fully connected 16-16", fully_connected(16, 16)),
+        ("fully connected 4000-4", fully_connected(4000, 4)),
         ("lstm 64 x 32-64", lstm(64, 32, 64)),
         ("gru 100 x 24-72", gru(100, 24, 72)),
+        ("gru 1 x 24-72", gru(1, 24, 72)),
         ("softmax 12", softmax(12)),
         ("add 16x16x32", add([1, 16, 16, 32])),
-        ("max pool 2x2 16x16 32", max_pool([1, 16, 16, 32])),
+        ("mul 16x16x32", mul([1, 16, 16, 32])),
+        ("max pool 2x2 16x16 32", pool(Op::MaxPool2d, [1, 16, 16, 32], [2, 2])),
+        ("average pool 2x2 16x16 32", pool(Op::AveragePool2d, [1, 16, 16, 32], [2, 2])),
+        ("average pool 25x5 64", pool(Op::AveragePool2d, [1, 25, 5, 64], [25, 5])),
     ]
 }
 

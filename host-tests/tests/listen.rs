@@ -12,7 +12,7 @@ use thumbnet_host_tests::{recipe, shared, suite};
 use thumbnet_trainer::compile::{compile, stream};
 use thumbnet_trainer::data::read_wav;
 use thumbnet_trainer::quantize::quantize;
-use thumbnet_trainer::run::{Listened, Target, listen};
+use thumbnet_trainer::run::{Listened, Target, listen, run};
 use thumbnet_trainer::verify::random_inputs;
 
 const RATE: u32 = 8_000;
@@ -45,6 +45,26 @@ fn a_model_that_takes_no_samples_cannot_listen() {
     let bytes = compile(&program, &random_inputs(&program, 1)).unwrap().bytes;
     let error = listen(&bytes, &[0; 100], RATE, Settings::DEFAULT, Target::Host).unwrap_err().to_string();
     assert!(error.contains("takes no samples") && error.contains("--stream"), "{error}");
+}
+
+#[test]
+fn a_recording_that_is_not_as_long_as_the_plan_is_an_error() {
+    let whole = program("gru units = 8\ndense units = 4\nsoftmax", &[24 * 40], Some(front_end()));
+    let (parts, _) = stream(&whole, 4).unwrap();
+    let bytes = |program| compile(program, &random_inputs(program, 1)).unwrap().bytes;
+    let listened = |bytes: &[u8], len| listen(bytes, &vec![0; len], RATE, Settings::DEFAULT, Target::Host);
+    let error = listened(&bytes(&whole), 961).unwrap_err().to_string();
+    assert!(
+        error.contains("961 samples") && error.contains("takes 960 at once") && error.contains("--stream"),
+        "{error}"
+    );
+    assert_eq!(listened(&bytes(&whole), 960).unwrap().runs, 1);
+    let error = listened(&bytes(&parts), 159).unwrap_err().to_string();
+    assert!(error.contains("159 samples, one run of the model takes 160"), "{error}");
+    // A part over is left alone; on the host and on a board, raw inputs must be whole.
+    assert_eq!(listened(&bytes(&parts), 321).unwrap().runs, 2);
+    let error = run(&bytes(&parts), &[0; 321], Target::Host).unwrap_err().to_string();
+    assert!(error.contains("321 bytes") && error.contains("times 320"), "{error}");
 }
 
 /// A word in the recording: its class, and the samples where it begins and ends.

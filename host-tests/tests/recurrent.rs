@@ -57,9 +57,10 @@ fn layer(op: Op, time: usize, seed: u64) -> (Trained, Dataset) {
         targets: Targets::Values { width: 1, data: vec![0.0; count] },
         classes: vec![],
         range: Some([-1.0, 1.0]),
+        lengths: vec![],
     };
     let preprocess = Preprocess { gain: vec![1.0], offset: vec![0.0], range: data.range };
-    (Trained { graph, weights, meta: Meta { preprocess, classes: vec![], front_end: None } }, data)
+    (Trained { graph, weights, meta: Meta { preprocess, classes: vec![], front_end: None, masked: false } }, data)
 }
 
 fn compiled(model: &Trained, data: &Dataset) -> Vec<u8> {

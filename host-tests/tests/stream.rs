@@ -1,7 +1,7 @@
 //! Streaming equals batch, bit for bit: a sequence at once, and in parts with what came before as a state.
 
 use thumbnet::{Model, Session};
-use thumbnet_host_tests::sequences::{front_end, motion, program};
+use thumbnet_host_tests::sequences::{front_end, motion, normalized, program};
 use thumbnet_trainer::compile::{Program, aligned, compile, stream};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
@@ -84,6 +84,18 @@ fn recurrent_layers_stream() {
 }
 
 #[test]
+fn singular_value_filters_stream() {
+    for text in
+        ["svdf units = 7; memory = 6; activation = \"relu\"", "svdf units = 7; rank = 3; memory = 5\ndense units = 3"]
+    {
+        let program = program(text, &[TIME, 6], None);
+        for frames in [1, 4, 24] {
+            check(&program, frames, &[]);
+        }
+    }
+}
+
+#[test]
 fn what_needs_the_whole_sequence_gets_it() {
     let pooled =
         program("gru units = 8; return_sequences = true\nglobal_average_pool1d\ndense units = 3", &[TIME, 6], None);
@@ -121,6 +133,32 @@ fn from_samples_to_answer_it_streams_on_cores_too() {
     for core in [Target::M0, Target::M3, Target::M4, Target::M55] {
         assert_eq!(run(&bytes, input, core).unwrap().0, expected, "{core}");
     }
+}
+
+#[test]
+fn normalized_energies_and_deltas_stream_on_cores_too() {
+    let text = "delta name = \"slopes\"
+        concat inputs = [\"input\", \"slopes\"]
+        gru units = 8
+        dense units = 4";
+    for overlaps in [true, false] {
+        let program = program(text, &[TIME * 40], Some(normalized(overlaps)));
+        check(&program, 6, &[]);
+        let bytes = check(&program, 1, &[]);
+        let input = &random_inputs(&program, 1)[0];
+        let expected = fed(&bytes, input);
+        for core in [Target::M0, Target::M3, Target::M4, Target::M55] {
+            assert_eq!(run(&bytes, input, core).unwrap().0, expected, "{core}");
+        }
+    }
+}
+
+#[test]
+fn a_delta_that_looks_ahead_is_held_whole() {
+    let program = program("delta width = 3; centered = true\nrelu", &[TIME, 5], None);
+    check(&program, 4, &["input"]);
+    let causal = self::program("delta width = 3\nrelu", &[TIME, 5], None);
+    check(&causal, 4, &[]);
 }
 
 #[test]

@@ -5,13 +5,13 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
+    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
     SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
     Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise,
-    fully_connected, lstm, motion, pairs, recurrent, spectrogram, winograd,
+    fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -36,6 +36,9 @@ pub enum Call<'m> {
     Lstm(Lstm<'m>),
     LstmFrom(Lstm<'m>),
     Recurrent(Recurrent<'m>),
+    RecurrentUpTo(Recurrent<'m>),
+    MaxPoolUpTo(Pool),
+    AveragePoolUpTo(Pool),
     RecurrentFrom(Recurrent<'m>),
     Spectrogram(Spectrogram<'m>),
     SpectrogramFrom(Spectrogram<'m>),
@@ -82,7 +85,7 @@ impl<'m> Call<'m> {
                     clamp: p.clamp,
                     rounding: p.rounding,
                     layout: p.layout,
-                    weights: weights(data, p.weights, inputs.checked_mul(outputs))?,
+                    weights: weights(data, p.weights, rows::len(p.layout, inputs, outputs))?,
                     channels: numbers(data, p.channels, outputs)?,
                 })
             }
@@ -96,6 +99,8 @@ impl<'m> Call<'m> {
                 rounding: p.rounding,
                 channels: numbers(data, p.channels, last_dim(y))?,
             }),
+            Op::MaxPool2d(p) if step.inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
+            Op::AveragePool2d(p) if step.inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
             Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
             Op::Add(p) => Self::Add(sum(p, a, b, y), broadcast(a, b, y)),
@@ -166,6 +171,7 @@ impl<'m> Call<'m> {
             Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
             Op::Lstm(p) if step.inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
+            Op::Recurrent(p) if has_length(step, b) => Self::RecurrentUpTo(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) if step.inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
             Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
@@ -206,13 +212,19 @@ impl<'m> Call<'m> {
             Self::Depthwise(p) => depthwise::scratch_len(p),
             Self::FullyConnected(p) => fully_connected::scratch_len(p),
             Self::Lstm(p) => lstm::scratch_len(p),
-            Self::Recurrent(p) => recurrent::scratch_len(p, false),
+            Self::Recurrent(p) | Self::RecurrentUpTo(p) => recurrent::scratch_len(p, false),
             Self::RecurrentFrom(p) => recurrent::scratch_len(p, true),
-            Self::Spectrogram(p) | Self::SpectrogramFrom(p) => spectrogram::scratch_len(p),
+            Self::Spectrogram(p) => spectrogram::scratch_len(p, false),
+            Self::SpectrogramFrom(p) => spectrogram::scratch_len(p, true),
             Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
     }
+}
+
+/// Whether a recurrent layer's second input is no state but how many steps of the first are there.
+pub(crate) fn has_length(step: &Step<'_>, second: &Tensor) -> bool {
+    step.inputs.len() == 2 && second.dtype == DType::I32
 }
 
 fn convolution<'m>(
@@ -275,6 +287,7 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         time: *time as usize,
         inputs,
         cells,
+        layout: p.layout,
         input_zero_point: a.zero_point,
         hidden_zero_point: y.zero_point,
         hidden_offset: p.hidden_offset,
@@ -283,8 +296,8 @@ fn long_short_term_memory<'m>(data: &'m [u8], p: &LstmParams, a: &Tensor, y: &Te
         input_scales: p.input_scales,
         recurrent_scales: p.recurrent_scales,
         hidden: p.hidden,
-        input_weights: weights(data, p.input_weights, inputs.checked_mul(gates))?,
-        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(gates))?,
+        input_weights: weights(data, p.input_weights, rows::len(p.layout, inputs, gates))?,
+        recurrent_weights: weights(data, p.recurrent_weights, rows::len(p.layout, cells, gates))?,
         biases: numbers(data, p.biases, gates)?,
     })
 }
@@ -297,7 +310,7 @@ fn recurrent_layer<'m>(
 ) -> Result<Recurrent<'m>, StepProblem> {
     let [_, time, inputs] = a.shape() else { return Err(StepProblem::Shape) };
     let (inputs, cells) = (*inputs as usize, last_dim(y));
-    let rows = cells.checked_mul(p.cell.gates()).ok_or(StepProblem::Shape)?;
+    let gates = cells.checked_mul(p.cell.gates()).ok_or(StepProblem::Shape)?;
     Ok(Recurrent {
         cell: p.cell,
         reverse: p.reverse != 0,
@@ -305,11 +318,12 @@ fn recurrent_layer<'m>(
         time: *time as usize,
         inputs,
         cells,
+        layout: p.layout,
         memory_fraction: p.memory_fraction,
-        input_weights: weights(data, p.input_weights, inputs.checked_mul(rows))?,
-        recurrent_weights: weights(data, p.recurrent_weights, cells.checked_mul(rows))?,
-        input_channels: numbers(data, p.input_channels, rows)?,
-        recurrent_channels: numbers(data, p.recurrent_channels, rows)?,
+        input_weights: weights(data, p.input_weights, rows::len(p.layout, inputs, gates))?,
+        recurrent_weights: weights(data, p.recurrent_weights, rows::len(p.layout, cells, gates))?,
+        input_channels: numbers(data, p.input_channels, gates)?,
+        recurrent_channels: numbers(data, p.recurrent_channels, gates)?,
     })
 }
 
@@ -330,6 +344,7 @@ fn short_time_spectrum<'m>(
         hop: p.hop as usize,
         log2,
         floor: p.floor,
+        pcen: (p.pcen.smoothing > 0).then_some(p.pcen),
         zero_point: y.zero_point,
         window: numbers(data, p.window, p.frame as usize)?,
         twiddles: numbers(data, p.twiddles, 1 << (log2 - 1))?,

@@ -1,12 +1,12 @@
 //! The check that [`Model::new`] makes: after it, nothing about the file can surprise a session.
 
 use crate::arena::Span;
-use crate::bind::{Call, elements, is_range, last_dim, right_aligned, sizes};
+use crate::bind::{Call, elements, has_length, is_range, last_dim, right_aligned, sizes};
 use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::fixed::Rounding;
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, Place, RecurrentParams, ReduceFunction,
-    SpectrogramParams, Step, Tensor,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, PcenParams, Place, RecurrentParams,
+    ReduceFunction, SpectrogramParams, Step, Tensor,
 };
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
@@ -155,9 +155,12 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, St
     }
     let first = operand(model, step, 0)?;
     let second = operand(model, step, 1).unwrap_or(first);
-    operator(model, step, [&first, &second], &output)?;
+    types(step, [&first, &second], &output)?;
+    // Not moved out of its result: that would copy it.
+    let bound = Call::new(model.data(), step, &first, &second, &output);
+    let call = bound.as_ref().map_err(|&problem| problem)?;
+    operator(model, step, call, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;
-    let call = Call::new(model.data(), step, &first, &second, &output)?;
     memory(model, number, step, &output, call.scratch_len())?;
     Ok(work(&step.op, step.inputs.len(), &first, &output))
 }
@@ -169,14 +172,19 @@ fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, S
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
 fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
-    let (svdf, cells, samples, motion);
+    let (svdf, cells, sound, motion);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
         Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
             return Ok(());
         }
+        Op::Recurrent(_) if has_length(step, &operand(model, step, 1)?) => return Ok(()),
         Op::Spectrogram(p) => {
-            samples = [(DType::I16, p.frame.checked_sub(p.hop).map(|past| past as usize))];
-            &samples
+            let past = p.frame.checked_sub(p.hop).map(|past| past as usize);
+            sound = [(DType::I16, past), (DType::I32, (p.bands as usize).checked_mul(2))];
+            // What has no element is no state.
+            let from = usize::from(past == Some(0));
+            let to = if p.pcen.smoothing > 0 { 2 } else { 1 };
+            sound.get(from..to).unwrap_or(&[])
         }
         Op::Motion(p) => {
             let past = p.window.checked_sub(p.hop).map(|past| past as usize);
@@ -210,12 +218,17 @@ fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &T
     Ok(())
 }
 
-/// Types, shapes, quantization and parameters of the operator.
-fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor) -> Result<(), StepProblem> {
-    types(step, [a, b], y)?;
-    let call = Call::new(model.data(), step, a, b, y)?;
+/// Shapes, quantization and parameters of the operator, which `call` binds.
+#[inline(always)]
+fn operator(
+    model: &Model<'_>,
+    step: &Step<'_>,
+    call: &Call<'_>,
+    [a, b]: [&Tensor; 2],
+    y: &Tensor,
+) -> Result<(), StepProblem> {
     let same_quantization = quantized_alike(a, y);
-    match (&step.op, &call) {
+    match (&step.op, call) {
         (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
             convolution(bound, p.pad)?;
             layout(bound)
@@ -229,7 +242,7 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
         (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
-            check(is_range(p.clamp) && p.layout == Layout::Plain, StepProblem::Params)?;
+            check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::Accumulate(_), _) if ops::DENSE => {
@@ -240,6 +253,17 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check(is_range(p.clamp), StepProblem::Params)?;
             same_shape(a, y)?;
             channel_scales(bound.channels)
+        }
+        (Op::MaxPool2d(p), Call::MaxPoolUpTo(bound)) | (Op::AveragePool2d(p), Call::AveragePoolUpTo(bound))
+            if ops::POOL =>
+        {
+            check(is_range(bound.clamp), StepProblem::Params)?;
+            check(same_quantization, StepProblem::Quantization)?;
+            let [n, height, width, channels] = bound.input;
+            let pad = [p.pad.top, p.pad.bottom, p.pad.left, p.pad.right];
+            check(bound.window.size == [height, width] && pad == [0; 4], StepProblem::Params)?;
+            check(bound.output == [n, 1, 1, channels] && is_one_length(a, b), StepProblem::Shape)?;
+            slide(bound.input, bound.output, &bound.window, p.pad)
         }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
             check(is_range(bound.clamp), StepProblem::Params)?;
@@ -340,14 +364,17 @@ fn operator(model: &Model<'_>, step: &Step<'_>, [a, b]: [&Tensor; 2], y: &Tensor
             check((-128..=128).contains(&p.hidden_offset), StepProblem::Params)?;
             bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
         }
-        (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound)) if ops::RECURRENT => {
+        (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound) | Call::RecurrentUpTo(bound))
+            if ops::RECURRENT =>
+        {
             let (is_whole, is_last) =
                 (y.rank == 3 && y.dims[..2] == a.dims[..2], y.rank == 2 && y.dims[0] == a.dims[0]);
             check(is_whole || is_last, StepProblem::Shape)?;
             check(bound.cells > 0 && bound.inputs > 0 && bound.time > 0, StepProblem::Shape)?;
             check((9..=15).contains(&p.memory_fraction) && p.reverse <= 1, StepProblem::Params)?;
             // What comes next is not there yet.
-            check(p.reverse == 0 || step.inputs.len() == 1, StepProblem::Params)?;
+            check(p.reverse == 0 || !call.has_states(), StepProblem::Params)?;
+            check(!has_length(step, b) || is_one_length(a, b), StepProblem::Shape)?;
             check(y.scale == 1.0 / 128.0 && y.zero_point == 0, StepProblem::Quantization)?;
             channel_scales(bound.input_channels)?;
             channel_scales(bound.recurrent_channels)
@@ -389,6 +416,15 @@ fn spectrum(p: &SpectrogramParams, bound: &Spectrogram<'_>) -> Result<(), StepPr
     let fits = p.frame <= 1 << bound.log2 && (1..=p.frame).contains(&p.hop);
     check(fits && bound.frames > 0 && bound.samples.checked_div(bound.hop) == Some(bound.frames), StepProblem::Shape)?;
     check(p.has_coefficients <= 1 && (0..=64 << 10).contains(&p.floor), StepProblem::Params)?;
+    let PcenParams { smoothing, epsilon, gain, bias, power, start, full_scale } = p.pcen;
+    let is_normalized = smoothing <= 1 << 16
+        && epsilon > 0
+        && gain <= 1 << 15
+        && power <= 1 << 15
+        && start >= 0
+        && (0..=64 << 16).contains(&full_scale);
+    let is_absent = [smoothing, epsilon, gain, bias, power] == [0; 5] && start == 0 && full_scale == 0;
+    check(if smoothing > 0 { is_normalized } else { is_absent }, StepProblem::Params)?;
     check(p.has_coefficients == 1 || bound.bands.len() == bound.features(), StepProblem::Shape)?;
     check(!bound.bands.is_empty(), StepProblem::Params)?;
     bands(bound.twiddles.len(), bound.bands, bound.weights)?;
@@ -429,7 +465,9 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
     }
     let has_states =
         matches!(step.op, Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) | Op::Svdf(_));
-    let inputs = if has_states { [inputs[0]; 2] } else { inputs };
+    // Of a pool it is a length.
+    let is_alone = has_states || matches!(step.op, Op::MaxPool2d(_) | Op::AveragePool2d(_));
+    let inputs = if is_alone { [inputs[0]; 2] } else { inputs };
     let (takes, gives) = match step.op {
         Op::Quantize => (DType::F32, DType::I8),
         Op::Spectrogram(_) | Op::Motion(_) => (DType::I16, DType::I8),
@@ -440,6 +478,11 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         _ => (DType::I8, DType::I8),
     };
     check(inputs.iter().all(|tensor| tensor.dtype == takes) && y.dtype == gives, StepProblem::Type)
+}
+
+/// Whether `b` is one number for a batch of one.
+fn is_one_length(a: &Tensor, b: &Tensor) -> bool {
+    b.dtype == DType::I32 && b.elements() == Some(1) && a.dims[0] == 1
 }
 
 fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {

@@ -10,7 +10,7 @@ use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
     accumulate, activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion,
-    move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, view,
+    move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to, view,
 };
 use crate::ops;
 
@@ -172,8 +172,15 @@ fn stateful<'m>(
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
         }
         Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
-            let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
-            spectrogram::spectrogram_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
+            // What has no element is no state: the samples before, where frames do not overlap, and the memories.
+            let has_past = p.window.len() > p.hop;
+            let before = if has_past { range(1)? } else { 0..0 };
+            let memories = if p.pcen.is_some() { range(1 + usize::from(has_past))? } else { 0..0 };
+            let [before, memories] = state.get_disjoint_mut([before, memories]).ok()?;
+            let before = bytemuck::try_cast_slice_mut(before).ok()?;
+            let memories = bytemuck::try_cast_slice_mut(memories).ok()?;
+            let x = bytemuck::try_cast_slice(x).ok()?;
+            spectrogram::spectrogram_from(p, x, before, memories, i8s(y), i8s(scratch));
         }
         Call::MotionFrom(p) if ops::MOTION => {
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
@@ -222,6 +229,11 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u
         Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::RecurrentUpTo(p) if ops::RECURRENT => {
+            up_to::recurrent_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y), i8s(scratch))
+        }
+        Call::MaxPoolUpTo(p) if ops::POOL => up_to::max_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y)),
+        Call::AveragePoolUpTo(p) if ops::POOL => up_to::average_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y)),
         Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
         Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {
             eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))

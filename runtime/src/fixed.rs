@@ -58,13 +58,29 @@ pub fn requantize_double(x: i32, multiplier: i32, shift: i32) -> i32 {
 pub fn requantize_accumulator(x: i32, multiplier: i32, shift: i32) -> i32 {
     let left = shift.max(0) as u32;
     let doubled = x.wrapping_shl(left.wrapping_add(1));
-    let high = (i64::from(doubled).wrapping_mul(i64::from(multiplier)).wrapping_add(1 << 31) >> 32) as i32;
-    rounded_right(high, (-shift).max(0) as u32)
+    rounded_right(rounded_high(doubled, multiplier), (-shift).max(0) as u32)
+}
+
+/// `round(a · b / 2^32)`, half up.
+#[inline(always)]
+pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
+    // Where the compiler sees what it is of, it asks for the sign of all 64 bits.
+    #[cfg(thumbnet_dsp)]
+    return crate::kernels::rounded_high(a, b);
+    #[cfg(not(thumbnet_dsp))]
+    ((i64::from(a).wrapping_mul(i64::from(b)).wrapping_add(1 << 31) >> 32) as i32)
+}
+
+/// [`doubling_high_mul`] by a number that is not negative. Twice a large one wraps to what takes `a` away.
+#[inline(always)]
+pub(crate) fn doubling_high_mul_by(a: i32, b: i32) -> i32 {
+    let high = rounded_high(a, b.wrapping_shl(1));
+    if b < 1 << 30 { high } else { high.wrapping_add(a) }
 }
 
 /// `round(x / 2^right)`, half away from zero, for a `right` of 0 to 31.
 #[inline(always)]
-fn rounded_right(x: i32, right: u32) -> i32 {
+pub(crate) fn rounded_right(x: i32, right: u32) -> i32 {
     if right == 0 {
         return x;
     }
@@ -127,7 +143,7 @@ pub fn exp_of_negative(a: i32) -> i32 {
     let quarters = remainder.wrapping_sub(a) >> 24;
     for (bit, power) in POWERS.into_iter().enumerate() {
         if quarters >> bit & 1 == 1 {
-            result = doubling_high_mul(result, power);
+            result = doubling_high_mul_by(result, power);
         }
     }
     result
@@ -139,11 +155,12 @@ fn exp_of_small(a: i32) -> i32 {
     const CENTER: i32 = 1_895_147_668;
     const THIRD: i32 = 715_827_883;
     let x = a + (1 << 28);
-    let x2 = doubling_high_mul(x, x);
-    let x3 = doubling_high_mul(x2, x);
-    let x4_over_4 = rounding_shift_right(doubling_high_mul(x2, x2), 2);
-    let sum = rounding_shift_right(doubling_high_mul(x4_over_4 + x3, THIRD) + x2, 1);
-    CENTER + doubling_high_mul(CENTER, x + sum)
+    let x2 = rounded_high(x << 1, x);
+    let x3 = rounded_high(x2 << 1, x);
+    // Not negative, so that half up is half away from zero.
+    let x4_over_4 = (rounded_high(x2 << 1, x2) + 2) >> 2;
+    let sum = rounded_right(rounded_high((x4_over_4 + x3) << 1, THIRD) + x2, 1);
+    CENTER + rounded_high(CENTER, (x + sum) << 1)
 }
 
 /// `1 / (1 + a)` for `a` in [0, 1), both in Q0.31, by three Newton–Raphson steps from `48/17 − 32/17·d`.

@@ -1,15 +1,17 @@
 //! Sigmoid and tanh in 16 bits, for the gates of recurrent layers.
 //!
-//! Both come from `e^x` for negative `x`: a polynomial for the remainder to a multiple of 1/4, then a product with
-//! `e^−(2^k)` for every further bit; and from `1 / (1 + e)` by three Newton–Raphson steps. All in 16-bit fixed point, bit for
-//! bit as gemmlowp's `FixedPoint<int16_t, n>` in TensorFlow Lite's reference kernel of the integer LSTM.
+//! Both come from `e^x` for negative `x`: a polynomial for the remainder to a multiple of 1/4, which has 1,024 values and is a table
+//! here, then a product with `e^−(2^k)` for every further bit; and from `1 / (1 + e)` by three Newton–Raphson steps. All in
+//! 16-bit fixed point, bit for bit as gemmlowp's `FixedPoint<int16_t, n>` in TensorFlow Lite's reference kernel of the integer LSTM.
 //!
 //! Numbers are carried in registers of 32 bits. gemmlowp saturates after every operation; here nothing does, because no
 //! intermediate leaves 16 bits for any input (a test goes through all of them and compares with the saturating form).
 
+use crate::fixed::rounded_high;
+
 /// `round(a · b / 2^15)`, half up, of two numbers of 16 bits that are not both −2^15.
 #[inline(always)]
-fn high_mul(a: i32, b: i32) -> i32 {
+const fn high_mul(a: i32, b: i32) -> i32 {
     a.wrapping_mul(b).wrapping_add(1 << 14) >> 15
 }
 
@@ -22,57 +24,93 @@ pub(crate) fn saturate(x: i32) -> i16 {
 /// `1 / (1 + e^−x)` in Q0.15, `x` in Q3.12. Error below 2^−10 (tested against f64 on every input).
 #[must_use]
 pub fn sigmoid(x: i16) -> i16 {
-    if x == 0 {
-        return 1 << 14;
-    }
-    let positive = reciprocal(exp_of_negative(negative(x), 3));
+    // The smallest magnitude there is gives 1/2 as well.
+    let (x, sign) = (i32::from(x), i32::from(x) >> 31);
+    let positive = logistic(((x + (-x >> 31)) ^ sign) as u32);
     // Q2.13 to Q0.15 would be two bits; half of `2 / (1 + e)` is one.
     let positive = (positive << 1).min(i16::MAX as i32);
-    (if x > 0 { positive } else { i16::MAX as i32 - positive }) as i16
+    (positive ^ (sign & i16::MAX as i32)) as i16
 }
 
 /// `tanh x` in Q0.15; `x` has `integer_bits` bits before the point, 0 to 6, the sign not counted. Error below 2^−10.
 #[must_use]
 pub fn tanh(x: i16, integer_bits: u32) -> i16 {
-    if x == 0 {
-        return 0;
-    }
+    let sign = i32::from(x) >> 31;
+    let magnitude = u32::from(x.unsigned_abs());
     // The same bits with one more before the point are 2x: (1 − e^−2|x|) / (1 + e^−2|x|) = 2 / (1 + e^−2|x|) − 1.
-    let double = reciprocal(exp_of_negative(negative(x), integer_bits + 1));
+    let double = match integer_bits.checked_sub(2) {
+        // From 16 on `e^−m` is 0, as it is in front of it.
+        Some(shift) => logistic((magnitude << (shift & 7)).saturating_sub(1).min(0xffff)),
+        None => fine(magnitude, integer_bits + 1),
+    };
     let magnitude = ((double - (1 << 13)) << 2).min(i16::MAX as i32);
-    (if x > 0 { magnitude } else { -magnitude }) as i16
+    ((magnitude ^ sign) - sign) as i16
 }
 
-/// `−|x|`.
-#[inline(always)]
-fn negative(x: i16) -> i32 {
-    let x = i32::from(x);
-    if x > 0 { -x } else { x }
+/// `round(2^15 · e^−(2^k))` for k = −2..4.
+const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
+
+/// `2 / (1 + e^−m)` in Q2.13 for `m = (index + 1) / 2^12` up to 16.
+#[inline(never)]
+fn logistic(index: u32) -> i32 {
+    let small = SMALL.get((index & 0x3ff) as usize).copied().unwrap_or(0);
+    reciprocal(damped(small.into(), index >> 10))
 }
 
-/// `e^a` in Q0.15 for `−2^15 ≤ a < 0` with `integer_bits` bits before the point.
+/// The same for magnitudes with more bits behind the point than the table has, `integer_bits` being 1 or 2.
+#[cold]
+fn fine(magnitude: u32, integer_bits: u32) -> i32 {
+    let Some(index) = magnitude.checked_sub(1) else { return 1 << 13 };
+    let quarter_bits = 13u32.saturating_sub(integer_bits);
+    let remainder = !(index & ((1 << quarter_bits) - 1)).cast_signed();
+    reciprocal(damped(exp_of_small(remainder << integer_bits), index >> quarter_bits))
+}
+
+/// `a · e^−(quarters / 4)` in Q0.15.
 #[inline(always)]
-fn exp_of_negative(a: i32, integer_bits: u32) -> i32 {
-    /// `round(2^15 · e^−(2^k))` for k = −2..4.
-    const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
-    let fraction_bits = 15u32.saturating_sub(integer_bits);
-    let quarter = 1 << (fraction_bits - 2);
-    let remainder = (a & (quarter - 1)) - quarter;
-    let mut result = exp_of_small(remainder << integer_bits);
-    let quarters = (remainder - a) >> (fraction_bits - 2);
-    // Seven bits at most, one each for as many powers; those beyond `integer_bits + 2` are not set.
+fn damped(a: i32, quarters: u32) -> i32 {
+    let mut result = a;
     for (bit, power) in POWERS.into_iter().enumerate() {
+        // Most numbers are small.
+        if bit == 2 && quarters < 4 {
+            break;
+        }
         if quarters >> bit & 1 == 1 {
-            result = high_mul(result, power);
+            result = high_mul_by(result, power);
         }
     }
-    let is_tiny = integer_bits > 5 && a < -(1 << (fraction_bits + 5));
-    if is_tiny { 0 } else { result }
+    result
+}
+
+/// Whether the high half of a product of 32 bits costs no more than a product of 16 bits.
+const HAS_HIGH_HALF: bool = cfg!(any(thumbnet_dsp, not(target_arch = "arm")));
+
+/// [`high_mul`] by a constant of 15 bits.
+#[inline(always)]
+fn high_mul_by(a: i32, constant: i32) -> i32 {
+    if !HAS_HIGH_HALF {
+        return high_mul(a, constant);
+    }
+    // With 17 bits more a large one wraps to a negative one, which takes `a` away.
+    let high = rounded_high(a, constant << 17);
+    if constant < 1 << 14 { high } else { high + a }
+}
+
+/// `e^−((i + 1) / 2^12)` in Q0.15: [`exp_of_small`] on every remainder in Q3.12.
+pub(crate) static SMALL: [u16; 1024] = small();
+
+const fn small() -> [u16; 1024] {
+    let mut entries = [0; 1024];
+    let mut i = 0;
+    while i < entries.len() {
+        entries[i] = exp_of_small(!(i as i32) << 3) as u16;
+        i += 1;
+    }
+    entries
 }
 
 /// `e^a` for `a` in [−1/4, 0), both in Q0.15: the Taylor polynomial of degree 4 around −1/8.
-#[inline(always)]
-fn exp_of_small(a: i32) -> i32 {
+const fn exp_of_small(a: i32) -> i32 {
     /// `round(2^15 · e^(−1/8))`.
     const CENTER: i32 = 28918;
     const THIRD: i32 = 10923;
@@ -94,6 +132,15 @@ fn reciprocal(a: i32) -> i32 {
     const SLOPE: i32 = -15420;
     // (1 + a) / 2, rounded half up.
     let half = (a + i16::MAX as i32 + 1) >> 1;
+    if HAS_HIGH_HALF {
+        // With 17 bits more; at 2, the largest there is, it wraps, and so do its products, to the same end.
+        let mut x = (START + high_mul(half, SLOPE)) << 17;
+        for _ in 0..3 {
+            let error = (1 << 13) - rounded_high(half, x);
+            x = x.wrapping_add(rounded_high(x, error) << 19);
+        }
+        return (x.cast_unsigned() >> 17).cast_signed();
+    }
     let mut x = START + high_mul(half, SLOPE);
     for _ in 0..3 {
         let error = (1 << 13) - high_mul(half, x);

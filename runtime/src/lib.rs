@@ -19,6 +19,7 @@
 //! * [`kernels`] are the operators, each a plain function over slices beside a dull reference with the same bits.
 //! * [`Session`] owns the arena and walks the steps. After the check it cannot fail, panic or allocate.
 //! * [`compiled`] runs the same steps as constants: models as Rust modules that the exporter writes.
+//! * [`listen`] and [`capture`] are the loop from a microphone to single detections.
 //! * [`certificate`] is the proof that a model carries along: golden inputs, and a digest of every step's output.
 //!
 //! # Features
@@ -40,6 +41,7 @@ compile_error!("thumbnet reads weights in place, which are little-endian; this t
 
 mod arena;
 mod bind;
+pub mod capture;
 pub mod certificate;
 mod check;
 pub mod compiled;

@@ -3,7 +3,7 @@
 use crate::bind::{Call, right_aligned};
 use crate::error::StepProblem;
 use crate::format::{Op, Step, Tensor};
-use crate::kernels::Layout;
+use crate::kernels::{Layout, depthwise};
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
 ///
@@ -18,7 +18,7 @@ pub fn scratch_len(data: &[u8], step: &Step<'_>, inputs: &[Tensor], output: &Ten
 }
 
 /// Whether an operator may write its output over an input of the same size that nobody reads later: it reads element by
-/// element, before it writes the same one. An operand that is repeated, or given twice, is excluded by the caller.
+/// element, before it writes the same one, or channel by channel as [`depthwise::may_overwrite`] says. An operand that is repeated, or given twice, is excluded by the caller.
 #[must_use]
 pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     let same_shape = input.dims == output.dims && input.rank == output.rank;
@@ -26,6 +26,10 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
         Op::Reshape => input.bytes() == output.bytes(),
         Op::Lookup(_) | Op::Softmax(_) | Op::Add(_) | Op::Mul(_) => same_shape,
         Op::Accumulate(_) => same_shape && input.dtype == output.dtype,
+        Op::DepthwiseConv2d(p) => {
+            let [.., channels] = first_four(input);
+            same_shape && depthwise::may_overwrite(p.size, p.stride, p.dilation, p.pad.top, channels)
+        }
         _ => false,
     }
 }

@@ -182,13 +182,14 @@ impl<'s> Session<'s> {
             Some(&second) => model.tensors().get(second)?,
             None => a,
         };
-        let call = Call::new(model.data(), step, &a, &b, output).ok()?;
+        // Not moved out of its result: that would copy it.
+        let Ok(call) = &Call::new(model.data(), step, &a, &b, output) else { return None };
         let first = source(model, &a)?;
         let second = if step.inputs.len() > 1 { source(model, &b)? } else { first };
         let operands = Operands { model, inputs: step.inputs, first, second };
         let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
         let places = Places { state_len: model.state_len(), output: span(output), scratch };
-        execute(&call, &operands, &places, self.arena)
+        execute(call, &operands, &places, self.arena)
     }
 }
 

@@ -34,6 +34,17 @@ fn weights(seed: u32, len: usize) -> Vec<i8> {
     values(seed, len).into_iter().map(|w| w.max(-127)).collect()
 }
 
+/// Rows of weights in [`Layout::Pairs`].
+fn in_pairs(w: &[i8], inputs: usize) -> Vec<i8> {
+    let rows: Vec<&[i8]> = w.chunks(inputs).collect();
+    let weight = |row: Option<&&[i8]>, tap: usize| row.and_then(|row| row.get(tap)).map_or(0, |&w| i16::from(w));
+    let four = |pair: &[&[i8]], first: usize| {
+        [0, 2, 1, 3].map(|tap| 256 * weight(pair.get(1), first + tap) + weight(pair.first(), first + tap))
+    };
+    let pairs = rows.chunks(2).flat_map(|pair| (0..inputs).step_by(4).flat_map(move |first| four(pair, first)));
+    pairs.flat_map(|halfword| halfword.to_le_bytes().map(u8::cast_signed)).collect()
+}
+
 fn channels(seed: u32, count: usize) -> Vec<Channel> {
     let bytes = values(seed, 9 * count);
     bytes
@@ -257,8 +268,12 @@ proptest! {
         // One image in four is so wide that bands have four rows, or two.
         size in (1..40usize, prop_oneof![1..12usize, 1..12usize, 1..12usize, 30..130usize]),
         (taps, stride) in (prop_oneof![Just(3usize), Just(5)], 1..3usize),
-        pad in (0..4usize, 0..4usize), after in (0..4usize, 0..4usize), fours in 1..4usize,
-        zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
+        // Half of them keep the size of the image, as most do.
+        (pad, after) in prop_oneof![
+            ((0..4usize, 0..4usize), (0..4usize, 0..4usize)),
+            Just(((1, 1), (1, 1))),
+        ],
+        fours in 1..4usize, zp in (zero_point(), zero_point()), clamp in clamp(), rounding in rounding(), seed in any::<u32>(),
     ) {
         let fitting = |len: usize, pad: usize| len.max(taps.saturating_sub(pad));
         let image = [fitting(size.0, pad.0 + after.0), fitting(size.1, pad.1 + after.1)];
@@ -278,7 +293,15 @@ proptest! {
         let found = run(len, scratch, |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
         let over = run_over(&p.window, p.input, p.output, &x, scratch, false, |io, scratch| depthwise::depthwise(&p, io, scratch));
-        prop_assert_eq!(over, Some(expected));
+        prop_assert_eq!(over.as_ref(), Some(&expected));
+        let border = pad.0 as u32;
+        if out == image && depthwise::may_overwrite([taps as u32; 2], [stride as u32; 2], [1, 1], border, 16) {
+            let in_place = run(len, scratch, |memory, scratch| {
+                memory.copy_from_slice(&x);
+                depthwise::depthwise(&p, Stream::over(memory, 0, len), scratch);
+            });
+            prop_assert_eq!(in_place, expected);
+        }
     }
 
     #[test]
@@ -293,9 +316,14 @@ proptest! {
         };
         let x = values(seed ^ 2, rows * inputs);
         let expected = run(rows * outputs, 0, |y, _| reference::fully_connected(&p, &x, y));
-        let scratch_len = fully_connected::scratch_len(&p);
-        let found = run(rows * outputs, scratch_len, |y, scratch| fully_connected::fully_connected(&p, &x, y, scratch));
-        prop_assert_eq!(found, expected);
+        let packed = in_pairs(&w, inputs);
+        for p in [p, FullyConnected { layout: Layout::Pairs, weights: &packed, ..p }] {
+            let len = fully_connected::scratch_len(&p);
+            let found = run(rows * outputs, len, |y, scratch| fully_connected::fully_connected(&p, &x, y, scratch));
+            prop_assert_eq!(&found, &expected);
+        }
+        let p = FullyConnected { layout: Layout::Pairs, weights: &packed, ..p };
+        prop_assert_eq!(run(rows * outputs, 0, |y, _| reference::fully_connected(&p, &x, y)), expected);
     }
 
     #[test]
@@ -336,7 +364,7 @@ proptest! {
         let biases: Vec<i32> = bytes.chunks(2).map(|b| i32::from(b[0]) * 256 + i32::from(b[1])).collect();
         let (input_weights, recurrent_weights) = (weights(seed, 4 * cells * inputs), weights(seed ^ 1, 4 * cells * cells));
         let p = Lstm {
-            time, inputs, cells, input_zero_point: zp.0, hidden_zero_point: zp.1, hidden_offset, cell_fraction, clip,
+            time, inputs, cells, layout: Layout::Plain, input_zero_point: zp.0, hidden_zero_point: zp.1, hidden_offset, cell_fraction, clip,
             input_scales: [0, 1, 2, 3].map(scale), recurrent_scales: [3, 2, 1, 0].map(scale),
             hidden: Scale { multiplier: scales[0].0, shift: -22 },
             input_weights: &input_weights, recurrent_weights: &recurrent_weights, biases: &biases,
@@ -344,7 +372,12 @@ proptest! {
         let x = values(seed ^ 2, batch * time * inputs);
         let len = batch * time * cells;
         let expected = run(len, 0, |y, _| reference::lstm(&p, &x, y));
-        prop_assert_eq!(run(len, lstm::scratch_len(&p), |y, scratch| lstm::lstm(&p, &x, y, scratch)), expected);
+        let packed = [in_pairs(&input_weights, inputs), in_pairs(&recurrent_weights, cells)];
+        let [input_weights, recurrent_weights] = &packed;
+        for p in [p, Lstm { layout: Layout::Pairs, input_weights, recurrent_weights, ..p }] {
+            let found = run(len, lstm::scratch_len(&p), |y, scratch| lstm::lstm(&p, &x, y, scratch));
+            prop_assert_eq!(&found, &expected);
+        }
     }
 
     #[test]
@@ -357,15 +390,20 @@ proptest! {
         let (input_weights, recurrent_weights) = (weights(seed, rows * inputs), weights(seed ^ 1, rows * cells));
         let (input_channels, recurrent_channels) = (gate_channels(seed ^ 3, rows), gate_channels(seed ^ 4, rows));
         let p = Recurrent {
-            cell, reverse, last_only, time, inputs, cells, memory_fraction,
+            cell, reverse, last_only, time, inputs, cells, layout: Layout::Plain, memory_fraction,
             input_weights: &input_weights, recurrent_weights: &recurrent_weights,
             input_channels: &input_channels, recurrent_channels: &recurrent_channels,
         };
         let x = values(seed ^ 2, batch * time * inputs);
         let len = batch * cells * if last_only { 1 } else { time };
         let expected = run(len, 0, |y, _| reference::recurrent(&p, &x, y));
-        let found = run(len, recurrent::scratch_len(&p, false), |y, scratch| recurrent::recurrent(&p, &x, y, scratch));
-        prop_assert_eq!(&found, &expected);
+        let packed = [in_pairs(&input_weights, inputs), in_pairs(&recurrent_weights, cells)];
+        let [input_weights, recurrent_weights] = &packed;
+        for p in [p, Recurrent { layout: Layout::Pairs, input_weights, recurrent_weights, ..p }] {
+            let len_of_scratch = recurrent::scratch_len(&p, false);
+            let found = run(len, len_of_scratch, |y, scratch| recurrent::recurrent(&p, &x, y, scratch));
+            prop_assert_eq!(&found, &expected);
+        }
 
         // Fed frame by frame, with the states carried over, it gives the same bits.
         if !reverse && !last_only && batch == 1 {

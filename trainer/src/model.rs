@@ -13,6 +13,7 @@ use crate::data::{Dataset, Preprocess};
 use crate::files::replace;
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Tensor, Weights};
+use crate::nn::Mask;
 
 /// A network with its weights, in f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,9 @@ pub struct Meta {
     /// What turns samples into features before `preprocess`, where something does.
     #[serde(default)]
     pub front_end: Option<FrontEnd>,
+    /// Whether sequences may end before their place does: how long each is goes along.
+    #[serde(default)]
+    pub masked: bool,
 }
 
 impl Meta {
@@ -58,6 +62,15 @@ impl Meta {
     /// As [`Self::apply`].
     pub fn inputs(&self, data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> {
         self.apply(samples.iter().map(|&index| data.sample(index)).collect::<Vec<_>>())
+    }
+
+    /// How much of these samples is there for the network, where that differs.
+    #[must_use]
+    pub fn mask(&self, data: &Dataset, samples: &[usize], device: &burn::tensor::Device) -> Option<Mask> {
+        let time = *self.input_shape(&data.shape).ok()?.first()?;
+        let unit = self.front_end.as_ref().map_or(1, FrontEnd::hop);
+        let length = |&index: &usize| data.lengths.get(index).map_or(time, |length| (length / unit).max(1));
+        self.masked.then(|| Mask::new(&samples.iter().map(length).collect::<Vec<_>>(), time, device))
     }
 
     /// The shape of what the network sees of samples of this shape.

@@ -1,6 +1,7 @@
 //! Recipes: everything about a run in one TOML file, so that the same file and seed give the same bytes.
 
 mod sequence;
+mod svdf;
 
 use std::fs;
 use std::path::Path;
@@ -167,6 +168,15 @@ impl Recipe {
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
         }
+        if let (Some(rate), Some(FrontEnd::Spectrum(spectrum))) = (self.data.rate(), &self.front_end)
+            && rate != spectrum.rate
+        {
+            bail!(
+                "front_end: rate {} is not the data's rate of {rate} samples per second: recordings are resampled to the \
+                 latter, so say the same in both",
+                spectrum.rate
+            );
+        }
         self.nodes()?;
         Ok(self)
     }
@@ -202,7 +212,13 @@ struct Layer {
     inputs: Vec<String>,
     bidirectional: bool,
     activation: Option<Op>,
-    op: Op,
+    what: What,
+}
+
+/// One operator, or several under one name.
+enum What {
+    Op(Op),
+    Svdf(svdf::Svdf),
 }
 
 impl Layer {
@@ -226,7 +242,12 @@ impl Layer {
             inputs: inputs.with_context(|| place(&name))?,
             bidirectional: bidirectional.with_context(|| place(&name))?,
             activation: activation.transpose().with_context(|| format!("activation of {}", place(&name)))?,
-            op: operator(table).with_context(|| place(&name))?,
+            what: if kind == svdf::NAME {
+                svdf::Svdf::parse(table).map(What::Svdf)
+            } else {
+                operator(table).map(What::Op)
+            }
+            .with_context(|| place(&name))?,
             place: place(&name),
             name,
         })
@@ -239,7 +260,10 @@ impl Layer {
             bail!("{}: {} is not an activation", self.place, activation.name());
         }
         let name = self.name.clone();
-        self.name = format!("{name}_{}", self.op.name());
+        self.name = match &self.what {
+            What::Op(op) => format!("{name}_{}", op.name()),
+            What::Svdf(_) => format!("{name}_{}", svdf::NAME),
+        };
         let inner = self.name.clone();
         let mut nodes = self.inner()?;
         nodes.push(Node { name, inputs: vec![inner], op: activation });
@@ -248,8 +272,13 @@ impl Layer {
 
     /// The operator, or the two directions of a recurrent layer side by side.
     fn inner(self) -> Result<Vec<Node>> {
-        let Self { place, name, inputs, op, .. } = self;
-        if !self.bidirectional {
+        let Self { place, name, inputs, what, bidirectional, .. } = self;
+        let op = match what {
+            What::Op(op) => op,
+            What::Svdf(svdf) if !bidirectional => return Ok(svdf.nodes(&name, &inputs)),
+            What::Svdf(_) => bail!("{place}: only a recurrent layer can be bidirectional"),
+        };
+        if !bidirectional {
             return Ok(vec![Node { name, inputs, op }]);
         }
         let mut backward = op.clone();
@@ -272,7 +301,7 @@ impl Layer {
 /// All that can stand behind `op =`.
 fn names() -> String {
     let of_sequences = sequence::NAMES.iter().map(|(name, _)| *name);
-    Op::NAMES.into_iter().chain(of_sequences).collect::<Vec<_>>().join(", ")
+    Op::NAMES.into_iter().chain(of_sequences).chain([svdf::NAME]).collect::<Vec<_>>().join(", ")
 }
 
 fn text(value: toml::Value) -> Result<String> {
@@ -347,6 +376,18 @@ mod tests {
         let Some(Op::Conv2d { padding, .. }) = graph.node("c").map(|node| &node.op) else { panic!() };
         assert_eq!(*padding, crate::graph::Padding::Explicit([4, 0, 0, 0]));
 
+        let svdf = "[[layer]]\nop = \"reshape\"\nshape = [28, 28]\n[[layer]]\nop = \"svdf\"\nname = \"s\"\nunits = 6\nmemory = 9\n";
+        let graph = parse(&format!("{svdf}rank = 2\nactivation = \"relu\"\n")).unwrap();
+        let names: Vec<&str> = graph.nodes.iter().skip(1).map(|node| node.name.as_str()).collect();
+        let expected =
+            ["s_svdf_features_0", "s_svdf_filtered_0", "s_svdf_features_1", "s_svdf_filtered_1", "s_svdf", "s"];
+        assert_eq!(names, expected);
+        assert_eq!(graph.nodes[5].inputs, ["s_svdf_filtered_0", "s_svdf_filtered_1"]);
+        assert_eq!(graph.shapes().unwrap()["s"], [28, 6]);
+        let found = error(&format!("{svdf}rank = 0\n"));
+        assert!(found.contains("\"s\" (svdf)") && found.contains("rank"), "{found}");
+        assert!(error(&format!("{svdf}ranks = 2\n")).contains("ranks"));
+
         let found = error("[[layer]]\nop = \"gru\"\nunits = 3\n");
         assert!(found.contains("takes a sequence") && found.contains("[28, 28, 1]"), "{found}");
         let found = error("[[layer]]\nop = \"dense\"\nunits = 3\nbidirectional = true\n");
@@ -370,6 +411,19 @@ mod tests {
         assert!(found.contains("not an activation"), "{found}");
         let found = error("[[layer]]\nfilters = 3\n");
         assert!(found.contains("layer 1") && found.contains("no op"), "{found}");
+    }
+
+    #[test]
+    fn rates_of_recordings_and_front_end_must_be_the_same() {
+        let text = |rate: u32| {
+            let data = "kind = \"wav\"\npath = \"x\"\nrate = 8000\nseconds = 1.0\n";
+            let front_end = "[front_end]\nfeatures = \"log_mel\"\nframe = 256\nhop = 128\nrate = ";
+            let head = HEAD.replace("kind = \"digits\"\n", &format!("{data}{front_end}{rate}\n"));
+            format!("{head}[[layer]]\nop = \"flatten\"\n")
+        };
+        Recipe::parse(&text(8000)).unwrap();
+        let found = format!("{:#}", Recipe::parse(&text(16_000)).unwrap_err());
+        assert!(found.contains("rate 16000") && found.contains("rate of 8000"), "{found}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
-use thumbnet::format::DType;
+use thumbnet::format::{DType, Op};
 use thumbnet::{Model, Observer, Session};
 
 use crate::compile::{Program, TensorDesc, aligned};
@@ -26,7 +26,29 @@ pub fn quantized_inputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Resu
     let expected = input.elements().unwrap_or(0) as usize;
     check_width(data, input.dtype, expected)?;
     let map: Vec<(f32, f32)> = model.raw_map().take(expected).collect();
-    Ok(samples.iter().flat_map(|&index| quantize(data.sample(index), input.dtype, &map)).collect())
+    let hop = model.steps().next().map_or(1, |step| hop(&step.op));
+    let masked = model.input_count() == 2;
+    let all = |&index: &usize| {
+        let mut input = quantize(data.sample(index), input.dtype, &map);
+        input.extend(masked.then(|| length(data, index, hop)).into_iter().flatten());
+        input
+    };
+    Ok(samples.iter().flat_map(all).collect())
+}
+
+/// Raw steps of a step of the network.
+fn hop(first: &Op) -> usize {
+    match first {
+        Op::Spectrogram(p) => p.hop as usize,
+        Op::Motion(p) => p.hop as usize,
+        _ => 1,
+    }
+}
+
+/// What the second input of a masked model is given.
+fn length(data: &Dataset, index: usize, hop: usize) -> [u8; 4] {
+    let raw = data.lengths.get(index).copied().unwrap_or(data.shape[0]);
+    ((raw / hop).max(1) as i32).to_le_bytes()
 }
 
 /// Samples of a front end may be longer than all its hops together: what is left over is not looked at.
@@ -56,23 +78,31 @@ pub fn golden_inputs(program: &Program, data: &Dataset, count: usize) -> Result<
     check_width(data, *dtype, expected)?;
     let map = program.gain.iter().copied().zip(program.offset.iter().copied());
     let map: Vec<(f32, f32)> = map.cycle().take(expected).collect();
-    Ok((0..count.min(data.len())).map(|index| quantize(data.sample(index), *dtype, &map)).collect())
+    let hop = program.steps.first().map_or(1, |step| hop(&step.op));
+    let all = |index: usize| {
+        let mut input = quantize(data.sample(index), *dtype, &map);
+        input.extend((program.inputs == 2).then(|| length(data, index, hop)).into_iter().flatten());
+        input
+    };
+    Ok((0..count.min(data.len())).map(all).collect())
 }
 
 /// Inputs for a certificate where there is no data: seeded noise over all of int8, or over −1..1.
 #[must_use]
 pub fn random_inputs(program: &Program, count: usize) -> Vec<Vec<u8>> {
     let mut rng = StdRng::seed_from_u64(0);
-    let mut input = |tensor: &TensorDesc| -> Vec<u8> {
+    let mut input = |(number, tensor): (usize, &TensorDesc)| -> Vec<u8> {
         let elements = tensor.shape.iter().product::<u32>();
         match tensor.dtype {
             DType::I8 => (0..elements).map(|_| rng.random()).collect(),
             DType::I16 => (0..elements).flat_map(|_| rng.random::<i16>().to_le_bytes()).collect(),
+            // All of a sequence.
+            DType::I32 if program.is_length(number) => i32::MAX.to_le_bytes().to_vec(),
             DType::I32 => vec![0; 4 * elements as usize],
             DType::F32 => (0..elements).flat_map(|_| rng.random_range(-1.0f32..1.0).to_le_bytes()).collect(),
         }
     };
-    (0..count).map(|_| program.tensors[..program.inputs].iter().flat_map(&mut input).collect()).collect()
+    (0..count).map(|_| program.tensors[..program.inputs].iter().enumerate().flat_map(&mut input).collect()).collect()
 }
 
 /// Judges a model file on a data set, by the runtime itself.
@@ -104,12 +134,23 @@ fn outputs(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result<Vec<f32>> 
     let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
     let mut all = Vec::new();
     for input in inputs.chunks_exact(input_bytes(&model)) {
-        session.input_bytes_mut(0)?.copy_from_slice(input);
+        fill(&mut session, input)?;
         session.run();
         let answer: &[i8] = session.output(0)?;
         all.extend(answer.iter().map(|&q| output.scale * (i32::from(q) - output.zero_point) as f32));
     }
     Ok(all)
+}
+
+/// Fills all inputs from their bytes, back to back.
+fn fill(session: &mut Session<'_>, mut bytes: &[u8]) -> Result<()> {
+    for index in 0..session.model().input_count() {
+        let input = session.input_bytes_mut(index)?;
+        let (own, rest) = bytes.split_at(input.len());
+        input.copy_from_slice(own);
+        bytes = rest;
+    }
+    Ok(())
 }
 
 /// What a step of a model computed for some samples.
@@ -141,7 +182,7 @@ pub fn integer_values(bytes: &[u8], data: &Dataset, samples: &[usize]) -> Result
     let mut session = Session::new(&model, bytemuck::cast_slice_mut(&mut arena))?;
     let mut taps = Taps(vec![Vec::new(); model.steps().count()]);
     for input in quantized_inputs(bytes, data, samples)?.chunks_exact(input_bytes(&model)) {
-        session.input_bytes_mut(0)?.copy_from_slice(input);
+        fill(&mut session, input)?;
         session.run_observed(&mut taps);
     }
     let mut all = Vec::new();

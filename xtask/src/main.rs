@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, demo, tests and bench of thumbnet, each in one command that does everything it needs.
 
+mod chips;
 mod fuzz;
 mod setup;
 mod shell;
@@ -34,6 +35,8 @@ enum Task {
         #[arg(long, default_value_t = 180)]
         seconds: u32,
     },
+    /// Writes the table of chips anew, from probe-rs's target list.
+    Chips,
     /// Counts instructions on every emulated core: of every kernel, of the recipes' networks and of shared models, beside what others
     /// need; or of given model files alone.
     Bench {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Demo => tasks::demo(),
         Task::Test { full } => tasks::test(full),
         Task::Fuzz { seconds } => fuzz::all(seconds),
+        Task::Chips => chips::write(),
         Task::Bench { models, demo } => tasks::bench(&models, demo),
     };
     match result {

@@ -73,7 +73,8 @@ pub fn test(full: bool) -> Result<()> {
         firmware("m4", &["clippy", "--features", "qemu", "--bins", "--lib", "--", "-D", "warnings"])
     });
     check("firmware of the nRF52840", &|| {
-        firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])
+        firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])?;
+        firmware("nrf52840", &["build", "--features", "nrf52840-listen", "--bin", "nrf52840_listen"])
     });
     if full && fuzz::is_possible() {
         check("fuzzing", &|| fuzz::all(180));

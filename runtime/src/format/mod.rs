@@ -14,7 +14,7 @@ pub use info::{Info, NameList};
 pub use step::{
     AccumulateParams, AddParams, BinaryFunction, BinaryParams, Border, Cell, ConcatParams, ConvParams,
     FullyConnectedParams, Function, GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MotionParams,
-    MulParams, Op, PadParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, RequantizeParams,
+    MulParams, Op, PadParams, PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, RequantizeParams,
     ResizeParams, SoftmaxParams, SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
 };
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};

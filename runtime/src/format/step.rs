@@ -259,6 +259,8 @@ record! {
         pub recurrent_scales: [Scale; 4],
         /// Factor of the hidden state.
         pub hidden: Scale,
+        /// Order of both weights.
+        pub layout: Layout,
         /// Offset of the inputs' weights in the data section.
         pub input_weights: u32,
         /// Offset of the hidden state's weights in the data section.
@@ -331,6 +333,8 @@ record! {
         pub reverse: u32,
         /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
         pub memory_fraction: u32,
+        /// Order of both weights.
+        pub layout: Layout,
         /// Offset of the inputs' weights in the data section.
         pub input_weights: u32,
         /// Offset of the hidden state's weights in the data section.
@@ -339,6 +343,26 @@ record! {
         pub input_channels: u32,
         /// Offset of the hidden state's [`crate::kernels::Channel`]s in the data section, a multiple of 4.
         pub recurrent_channels: u32,
+    }
+}
+
+record! {
+    /// Parameters of per-channel energy normalization; see [`crate::kernels::pcen`]. All are 0 where there is none.
+    pub struct PcenParams {
+        /// How much of the difference goes into the mean in each frame, Q0.16; 0 for no normalization.
+        pub smoothing: u32,
+        /// Added to the mean, in units of 2^16.
+        pub epsilon: u32,
+        /// Exponent of the mean, Q1.15, at most 1.
+        pub gain: u32,
+        /// Added to the quotient, Q16.16.
+        pub bias: u32,
+        /// Exponent of the sum, Q1.15, at most 1.
+        pub power: u32,
+        /// `bias^power`, which is taken away in the end, Q14.16.
+        pub start: i32,
+        /// Logarithm of the energy of a sine of full scale, Q6.16.
+        pub full_scale: i32,
     }
 }
 
@@ -357,6 +381,8 @@ record! {
         pub weight_count: u32,
         /// Least logarithm of an energy, Q6.10.
         pub floor: i32,
+        /// What takes the place of the logarithm.
+        pub pcen: PcenParams,
         /// 1 where the features are coefficients of the bands' logarithms, 0 where they are these.
         pub has_coefficients: u32,
         /// Offset of the window, i16.
@@ -561,10 +587,10 @@ ops! {
     3 DepthwiseConv2d(ConvParams) "depthwise_conv2d" 1..=1;
     /// Matrix times vector.
     4 FullyConnected(FullyConnectedParams) "fully_connected" 1..=1;
-    /// Maximum over a window.
-    5 MaxPool2d(PoolParams) "max_pool2d" 1..=1;
-    /// Average over a window.
-    6 AveragePool2d(PoolParams) "average_pool2d" 1..=1;
+    /// Maximum over a window; or over the whole image up to a row, whose number is a second input.
+    5 MaxPool2d(PoolParams) "max_pool2d" 1..=2;
+    /// Average over a window; or over the whole image up to a row, whose number is a second input.
+    6 AveragePool2d(PoolParams) "average_pool2d" 1..=2;
     /// Elementwise sum.
     7 Add(AddParams) "add" 2..=2;
     /// Elementwise product.
@@ -603,11 +629,11 @@ ops! {
     /// Elements along an axis of the first input by the i32 numbers of the second.
     24 Gather(GatherParams) "gather" 2..=2;
     /// Recurrent layer over a sequence: of the input alone with empty states, or of the input, hidden state and, but for a
-    /// simple layer, memory, which it changes.
+    /// simple layer, memory, which it changes; or of the input and its length (i32), with empty states.
     25 Recurrent(RecurrentParams) "recurrent" 1..=3;
     /// Features of the short-time spectrum of i16 samples: of the input alone, as if silence came before, or of the input and
-    /// the samples before it, which it changes.
-    26 Spectrogram(SpectrogramParams) "spectrogram" 1..=2;
+    /// what it changes: the samples before, and the memories of bands that are normalized.
+    26 Spectrogram(SpectrogramParams) "spectrogram" 1..=3;
     /// Statistics and spectra of windows of i16 rows: of the input alone, as if zeros came before, or of the input and the rows
     /// before it, which it changes.
     27 Motion(MotionParams) "motion" 1..=2;

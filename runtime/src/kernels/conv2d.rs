@@ -8,7 +8,7 @@
 use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
-use super::rows::{Rows, copy_rows};
+use super::strided::{Strided, copy_rows};
 use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
@@ -168,7 +168,7 @@ pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &
     let [_, _, width, channels] = p.input;
     match corner(p, pixel).and_then(|start| x.get(start..)) {
         Some(bytes_in) => {
-            let window = Rows { bytes: bytes_in, pitch: width.wrapping_mul(channels) };
+            let window = Strided { bytes: bytes_in, pitch: width.wrapping_mul(channels) };
             copy_rows(window, [p.window.size[0], p.window.size[1].wrapping_mul(channels)], bytes);
         }
         None => gather_padded(p, x, pixel, bytes),

@@ -8,7 +8,7 @@ use core::arch::asm;
 
 use super::conv2d::{column_len, gather_bytes};
 use super::dot::dot_1;
-use super::rows::Rows;
+use super::strided::Strided;
 use super::{Channel, Conv2d, Stream, output_i8};
 use crate::fixed::Rounding;
 
@@ -191,7 +191,7 @@ fn by_vectors(p: &Conv2d<'_>, columns: &[i8], count: usize, y: &mut [i8]) -> boo
 /// Copies rows behind one another.
 #[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
 #[inline(always)]
-pub(super) fn copy_rows(from: Rows<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
+pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
     if !from.fit([rows, row], to) {
         return;
     }

@@ -3,28 +3,43 @@
 //! `y[n,oy,ox,k·m+j] = clamp(zp_y + requantize(bias + Σ (x[n,iy,ix,k] − zp_x) · w[i,j',k·m+j]))` over the taps inside of the
 //! image. Rounded twice in models of ours, as the TensorFlow Lite specification's reference kernel does.
 
-#[cfg(not(thumbnet_helium))]
-use super::depthwise_planes;
-use super::depthwise_planes::Planes;
+use core::num::NonZeroUsize;
+
+use super::depthwise_planes::{self, Planes};
+use super::depthwise_records;
 use super::window::taps;
 use super::{Conv2d, Stream, output_i8};
 
-/// Bytes of scratch: a 32-bit accumulator for each output channel, or the planes of four channels.
+/// Bytes of scratch: a 32-bit accumulator for each output channel, or what cores need that copy several rows.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     let planes = Planes::of(p).map_or(0, |planes| planes.bytes());
-    p.output[3].saturating_mul(size_of::<i32>()).max(planes)
+    let records = depthwise_records::scratch_len(p).unwrap_or(0);
+    p.output[3].saturating_mul(size_of::<i32>()).max(planes).max(records)
+}
+
+/// Whether the output may lie exactly over an input of the same shape: all kernels for it, on every core, have read what they need of
+/// a channel's input, or have copied it, before they write over it. `top` is the padding above, `channels` are those of both.
+#[must_use]
+pub const fn may_overwrite(size: [u32; 2], stride: [u32; 2], dilation: [u32; 2], top: u32, channels: u32) -> bool {
+    matches!((size, stride, dilation), ([3, 3], [1, 1], [1, 1])) && top <= 1 && channels.is_multiple_of(16)
 }
 
 /// Convolves, with sums in registers where the core has instructions for it.
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
-    #[cfg(not(thumbnet_helium))]
     if let Some(planes) = Planes::of(p)
-        && depthwise_planes::fits(p, &io)
+        && io.is_shifted_by_multiple_of(p.output[3])
     {
-        let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
-        depthwise_planes::depthwise(p, &planes, io, words);
-        return;
+        #[cfg(thumbnet_helium)]
+        if depthwise_records::fits(p, scratch) {
+            depthwise_records::depthwise(p, io, scratch);
+            return;
+        }
+        if !cfg!(thumbnet_helium) || io.is_in_place() {
+            let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
+            depthwise_planes::depthwise(p, &planes, io, words);
+            return;
+        }
     }
     let Ok(sums) = bytemuck::try_cast_slice_mut::<i8, i32>(scratch) else { return };
     let Some(sums) = sums.get_mut(..p.output[3]) else { return };
@@ -39,14 +54,16 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
 /// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
 fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
+    // The compiler must see that they are not zero, or a panic stays in `chunks_exact`.
+    let row_len = NonZeroUsize::new(p.window.size[1].saturating_mul(p.output[3]));
+    let Some((row_len, outputs)) = row_len.zip(NonZeroUsize::new(p.output[3])) else { return };
     for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
         sums.iter_mut().zip(p.channels).for_each(|(sum, channel)| *sum = channel.bias);
         let rows = taps(&p.window, 0, oy, p.input[1]);
-        let row_len = p.window.size[1].saturating_mul(p.output[3]).max(1);
-        for (iy, weights) in rows.zip(p.weights.chunks_exact(row_len)) {
+        for (iy, weights) in rows.zip(p.weights.chunks_exact(row_len.get())) {
             let Some(iy) = iy else { continue };
             let columns = taps(&p.window, 1, ox, p.input[2]);
-            for (ix, weights) in columns.zip(weights.chunks_exact(p.output[3].max(1))) {
+            for (ix, weights) in columns.zip(weights.chunks_exact(outputs.get())) {
                 if let Some(ix) = ix {
                     accumulate(p, pixel(p, io.x(), [n, iy, ix]), weights, sums);
                 }
@@ -77,8 +94,15 @@ fn accumulate(p: &Conv2d<'_>, x: &[i8], weights: &[i8], sums: &mut [i32]) {
         sums.iter_mut().zip(x).zip(weights).for_each(|((sum, &x), &w)| add(sum, value(x), w));
         return;
     }
-    let multiplier = weights.len().checked_div(x.len()).unwrap_or(0).max(1);
-    for ((sums, &x), weights) in sums.chunks_exact_mut(multiplier).zip(x).zip(weights.chunks_exact(multiplier)) {
-        sums.iter_mut().zip(weights).for_each(|(sum, &w)| add(sum, value(x), w));
+    let multiplier = weights.len().checked_div(x.len()).unwrap_or(0);
+    let (mut sums, mut weights) = (sums, weights);
+    for &x in x {
+        let (Some((own, others)), Some((w, behind))) =
+            (core::mem::take(&mut sums).split_at_mut_checked(multiplier), weights.split_at_checked(multiplier))
+        else {
+            return;
+        };
+        own.iter_mut().zip(w).for_each(|(sum, &w)| add(sum, value(x), w));
+        (sums, weights) = (others, behind);
     }
 }

@@ -11,17 +11,14 @@ use super::{Conv2d, Window};
 
 #[cfg(thumbnet_asm)]
 mod assembly;
-#[cfg(not(thumbnet_helium))]
 mod bands;
 #[cfg(thumbnet_dsp)]
 mod dsp;
-#[cfg(not(any(thumbnet_asm, thumbnet_helium)))]
 mod portable;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 
-#[cfg(not(thumbnet_helium))]
-pub(super) use bands::{depthwise, fits};
+pub(super) use bands::depthwise;
 
 /// Channels that are copied at the same time.
 const BLOCK: usize = 4;
@@ -34,7 +31,6 @@ const MANY: usize = 4096;
 
 /// The planes of four channels.
 #[derive(Clone, Copy)]
-#[cfg_attr(thumbnet_helium, expect(dead_code, reason = "there, only their size counts"))]
 pub(super) struct Planes {
     /// Taps down and across.
     size: usize,
@@ -91,7 +87,6 @@ impl Planes {
     }
 
     /// Pairs of rows from a band to the next one.
-    #[cfg(not(thumbnet_helium))]
     const fn advance(&self) -> usize {
         self.band.saturating_mul(self.stride) / 2
     }

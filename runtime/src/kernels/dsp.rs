@@ -10,7 +10,7 @@
 use core::arch::asm;
 
 use super::depthwise_blocks::Grid;
-use super::rows::Rows;
+use super::strided::Strided;
 use super::{Channel, Clamp, Conv2d};
 
 /// Brings a column of 16-bit values into the order that [`dot_2x2`] reads: fours become `0 2 1 3`, a rest stays.
@@ -101,6 +101,24 @@ pub(super) fn spread(column: &mut [i16], zero_point: i32) -> bool {
     true
 }
 
+/// `round(a · b / 2^32)`, half up.
+#[allow(unsafe_code, reason = "SMMULR has no stable intrinsic")]
+#[inline(always)]
+pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
+    let high: i32;
+    // SAFETY: it reads two registers and writes one.
+    unsafe {
+        asm!(
+            "smmulr {high}, {a}, {b}",
+            a = in(reg) a,
+            b = in(reg) b,
+            high = lateout(reg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    high
+}
+
 /// Copies as many bytes as both slices have, without the call of a function.
 #[allow(unsafe_code, reason = "a loop in Rust becomes a call of memcpy, which is slow for a few bytes")]
 #[inline(always)]
@@ -136,7 +154,7 @@ pub(super) fn copy(from: &[i8], to: &mut [i8]) {
 /// Copies rows that are `pitch` apart behind one another.
 #[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
 #[inline(always)]
-pub(super) fn copy_rows(from: Rows<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
+pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
     if !from.fit([rows, row], to) {
         return;
     }
@@ -353,191 +371,6 @@ pub(super) fn dot_4(weights: &[i8], row: usize, x: &[i8], zero_point: i32) -> [i
         );
     }
     [a, b, c, d]
-}
-
-/// Requantizes `$a` by the factor at `[r12, $at]` and stores it in 16 bits at `[r4]`, as
-/// [`crate::fixed::requantize_accumulator`] does; `$label` names the way of a shift to the left. Uses r6, r7, lr.
-macro_rules! finish_gate {
-    ($a:literal, $at:literal, $label:literal) => {
-        concat!(
-            "ldrd r6, r7, [r12, #",
-            $at,
-            "]\n",
-            "rsb lr, r7, #0\n",
-            "subs lr, lr, #1\n",
-            "bmi ",
-            $label,
-            "f\n",
-            "lsl ",
-            $a,
-            ", ",
-            $a,
-            ", #1\n",
-            "smmulr ",
-            $a,
-            ", ",
-            $a,
-            ", r6\n",
-            "add ",
-            $a,
-            ", ",
-            $a,
-            ", ",
-            $a,
-            ", asr #31\n",
-            "asr ",
-            $a,
-            ", ",
-            $a,
-            ", lr\n",
-            "add ",
-            $a,
-            ", ",
-            $a,
-            ", #1\n",
-            "asr ",
-            $a,
-            ", ",
-            $a,
-            ", #1\n",
-            $label,
-            "0:\n",
-            "ssat ",
-            $a,
-            ", #16, ",
-            $a,
-            "\n",
-            "strh ",
-            $a,
-            ", [r4], #2\n",
-        )
-    };
-    (@left $a:literal, $label:literal) => {
-        concat!(
-            $label,
-            ":\n",
-            "add r7, r7, #1\n",
-            "lsl ",
-            $a,
-            ", ",
-            $a,
-            ", r7\n",
-            "smmulr ",
-            $a,
-            ", ",
-            $a,
-            ", r6\n",
-            "b ",
-            $label,
-            "0b\n",
-        )
-    };
-}
-
-/// Requantized products of as many rows as `y` has, in fours, with the arranged `x`; gives how many rows it did, none where
-/// the length of `x` is no multiple of 4.
-#[allow(unsafe_code, reason = "SMLAD, SXTB16 and SMMULR have no stable intrinsics")]
-#[inline(always)]
-pub(super) fn gates(weights: &[i8], channels: &[Channel], x: &[i16], y: &mut [i16]) -> usize {
-    let (row, groups) = (x.len(), y.len().min(channels.len()) / 4);
-    let fits = groups.checked_mul(4).and_then(|rows| rows.checked_mul(row)).is_some_and(|len| len <= weights.len());
-    if row == 0 || !row.is_multiple_of(4) || groups == 0 || !fits || x.as_ptr().addr() & 3 != 0 {
-        return 0;
-    }
-    // SAFETY: each of `groups` rounds reads four rows of `row` bytes, `row` halfwords of `x` and four channels, which the check
-    // above has found to be there, and writes four numbers of `y`. LDR takes any address; LDRD needs a multiple of 4, which `x` was
-    // checked to be, and where the last two words of a channel are.
-    unsafe {
-        asm!(
-            "push {{r6, r7}}",
-            "1:",
-            "push {{r4, r5}}",
-            "ldr r8, [r12]",
-            "ldr r9, [r12, #12]",
-            "ldr r10, [r12, #24]",
-            "ldr r11, [r12, #36]",
-            "lsr lr, r2, #3",
-            "tst r2, #4",
-            "bne 8f",
-            "2:",
-            "ldrd r7, r6, [r1], #8",
-            "ldr r4, [r0, r2]",
-            "sxtb16 r5, r4",
-            "smlad r9, r5, r7, r9",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r9, r4, r6, r9",
-            "ldr r4, [r0, r2, lsl #1]",
-            "sxtb16 r5, r4",
-            "smlad r10, r5, r7, r10",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r10, r4, r6, r10",
-            "ldr r4, [r0, r3]",
-            "sxtb16 r5, r4",
-            "smlad r11, r5, r7, r11",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r11, r4, r6, r11",
-            "ldr r4, [r0], #4",
-            "sxtb16 r5, r4",
-            "smlad r8, r5, r7, r8",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r8, r4, r6, r8",
-            "9:",
-            "ldrd r7, r6, [r1], #8",
-            "ldr r4, [r0, r2]",
-            "sxtb16 r5, r4",
-            "smlad r9, r5, r7, r9",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r9, r4, r6, r9",
-            "ldr r4, [r0, r2, lsl #1]",
-            "sxtb16 r5, r4",
-            "smlad r10, r5, r7, r10",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r10, r4, r6, r10",
-            "ldr r4, [r0, r3]",
-            "sxtb16 r5, r4",
-            "smlad r11, r5, r7, r11",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r11, r4, r6, r11",
-            "ldr r4, [r0], #4",
-            "sxtb16 r5, r4",
-            "smlad r8, r5, r7, r8",
-            "sxtb16 r4, r4, ror #8",
-            "smlad r8, r4, r6, r8",
-            "subs lr, #1",
-            "bne 2b",
-            "7:",
-            "pop {{r4, r5}}",
-            finish_gate!("r8", "4", "13"),
-            finish_gate!("r9", "16", "14"),
-            finish_gate!("r10", "28", "15"),
-            finish_gate!("r11", "40", "16"),
-            "sub r1, r1, r2, lsl #1",
-            "add r0, r0, r3",
-            "add r12, r12, #48",
-            "subs r5, r5, #1",
-            "bne 1b",
-            "b 6f",
-            // An odd number of fours begins in the middle.
-            "8:",
-            "add lr, lr, #1",
-            "b 9b",
-            finish_gate!(@left "r8", "13"),
-            finish_gate!(@left "r9", "14"),
-            finish_gate!(@left "r10", "15"),
-            finish_gate!(@left "r11", "16"),
-            "6:",
-            "pop {{r6, r7}}",
-            inout("r0") weights.as_ptr() => _,
-            inout("r1") x.as_ptr() => _,
-            in("r2") row,
-            in("r3") 3 * row,
-            inout("r12") channels.as_ptr() => _,
-            inout("r4") y.as_mut_ptr() => _,
-            inout("r5") groups => _,
-            out("lr") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _,
-        );
-    }
-    4 * groups
 }
 
 /// Channels of a depthwise convolution that are computed at the same time.

@@ -6,7 +6,7 @@
 use core::arch::asm;
 
 use super::pairs::padded;
-use super::rows::Rows;
+use super::strided::Strided;
 use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 
@@ -23,7 +23,7 @@ struct RowPlan {
 /// Rows of bytes of four places, less the zero point, side by side in 16 bits, in fours.
 #[allow(unsafe_code, reason = "SXTAB16 has no stable intrinsic")]
 #[inline(always)]
-pub(super) fn widen_rows(sources: [Rows<'_>; 4], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+pub(super) fn widen_rows(sources: [Strided<'_>; 4], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     let fours = row / 4;
     let room = rows.checked_mul(fours).and_then(|rounds| rounds.checked_mul(16));
     let has_room = room.is_some_and(|needed| needed <= quad.len()) && quad.as_ptr().addr() & 3 == 0;

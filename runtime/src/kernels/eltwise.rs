@@ -3,8 +3,10 @@
 //! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
 //! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
 
+#[cfg(thumbnet_asm)]
+use super::asm_eltwise::Finish;
 use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
-use crate::fixed::{requantize, requantize_double};
+use crate::fixed::{requantize, requantize_double, rounded_high};
 use crate::format::BinaryFunction;
 
 /// Which operand the output lies over.
@@ -20,7 +22,7 @@ pub enum Operand {
 /// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
     match Sum::new(p) {
-        Some(sum) if pays(shapes) => add_by_tables(&sum, shapes, a, b, y),
+        Some(sum) if pays(shapes) => add_by_tables(&sum, shapes, [Some(a), Some(b)], y),
         Some(sum) => broadcast(shapes, a, b, y, |a, b| sum.of(a, b)),
         None => broadcast(shapes, a, b, y, |a, b| add_one(p, a, b)),
     }
@@ -29,7 +31,8 @@ pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 /// The same where the output lies over one operand of its own shape.
 pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
     match (Sum::new(p), over) {
-        (Some(sum), over) if pays(shapes) => add_in_place_by_tables(&sum, shapes, over, other, y),
+        (Some(sum), Operand::A) if pays(shapes) => add_by_tables(&sum, shapes, [None, Some(other)], y),
+        (Some(sum), Operand::B) if pays(shapes) => add_by_tables(&sum, shapes, [Some(other), None], y),
         (Some(sum), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| sum.of(y, b)),
         (Some(sum), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| sum.of(a, y)),
         (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
@@ -84,52 +87,64 @@ fn pays(shapes: &Broadcast) -> bool {
     HAS_STACK && shapes.output.iter().fold(1, |product: usize, &size| product.saturating_mul(size)) >= MANY
 }
 
-/// What every byte of the operands contributes to the doubled sum: 2 KB of stack.
+/// What every byte of the operands, taken without its sign, contributes to the doubled sum: 2 KB of stack.
 type Contributions = [[i32; 256]; 2];
 
 /// Fills the tables where they lie: a struct that has them would be copied.
 fn contributions(sum: &Sum, tables: &mut Contributions) {
     for ((table, factor), zero) in tables.iter_mut().zip(sum.inputs).zip(sum.zero_points) {
-        for (entry, q) in table.iter_mut().zip(-128i32..) {
+        for (entry, q) in table.iter_mut().zip(0..=u8::MAX) {
+            let q = i32::from(q.cast_signed());
             *entry = factor.of_half(q.wrapping_sub(zero).wrapping_shl(sum.left_shift)).wrapping_shl(1);
         }
     }
 }
 
-/// A sum by its tables.
-struct Tables<'s> {
-    sum: &'s Sum,
-    contributions: &'s Contributions,
-}
-
-impl Tables<'_> {
-    #[inline(always)]
-    fn of(&self, a: i8, b: i8) -> i8 {
-        let [first, second] = self.contributions;
-        // Flipping the sign bit adds 128; a byte cannot leave a table of 256.
-        let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned() ^ 0x80)];
-        self.sum.finish(entry(first, a).wrapping_add(entry(second, b)))
+/// An operand that is not given is the output itself. Not inlined: the tables lie on the stack only while they are needed.
+#[inline(never)]
+fn add_by_tables(sum: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
+    let mut tables = [[0; 256]; 2];
+    contributions(sum, &mut tables);
+    let [first, second] = &tables;
+    let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned())];
+    let of = |a: i8, b: i8| sum.finish(entry(first, a).wrapping_add(entry(second, b)));
+    #[cfg(thumbnet_asm)]
+    if let Some(done) = add_in_fours(sum, shapes, &tables, operands, y) {
+        let y = y.get_mut(done..).unwrap_or_default().iter_mut();
+        match operands {
+            [Some(a), Some(b)] => y.zip(a.iter().zip(b).skip(done)).for_each(|(y, (&a, &b))| *y = of(a, b)),
+            [Some(a), None] => y.zip(a.iter().skip(done)).for_each(|(y, &a)| *y = of(a, *y)),
+            [None, Some(b)] => y.zip(b.iter().skip(done)).for_each(|(y, &b)| *y = of(*y, b)),
+            [None, None] => {}
+        }
+        return;
+    }
+    match operands {
+        [Some(a), Some(b)] => broadcast(shapes, a, b, y, of),
+        [Some(a), None] => broadcast_in_place(shapes, 0, a, y, |y, a| of(a, y)),
+        [None, Some(b)] => broadcast_in_place(shapes, 1, b, y, of),
+        [None, None] => {}
     }
 }
 
-// Not inlined: the tables lie on the stack only while they are needed.
-#[inline(never)]
-fn add_by_tables(sum: &Sum, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    let mut memory = [[0; 256]; 2];
-    contributions(sum, &mut memory);
-    let tables = Tables { sum, contributions: &memory };
-    broadcast(shapes, a, b, y, |a, b| tables.of(a, b));
-}
-
-#[inline(never)]
-fn add_in_place_by_tables(sum: &Sum, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    let mut memory = [[0; 256]; 2];
-    contributions(sum, &mut memory);
-    let tables = Tables { sum, contributions: &memory };
-    match over {
-        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| tables.of(y, b)),
-        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| tables.of(a, y)),
+/// As many elements in assembly as go in fours; `None` where an operand is repeated, or the factor is not one that it takes.
+#[cfg(thumbnet_asm)]
+fn add_in_fours(
+    sum: &Sum,
+    shapes: &Broadcast,
+    tables: &Contributions,
+    operands: [Option<&[i8]>; 2],
+    y: &mut [i8],
+) -> Option<usize> {
+    let finish = Finish::new(sum.output.multiplier, sum.output.right, sum.zero_point)?;
+    if shapes.inputs != [shapes.output; 2] {
+        return None;
     }
+    let done = super::asm_eltwise::add(tables, finish, operands, y);
+    if sum.clamp != Clamp::NONE {
+        y.iter_mut().take(done).for_each(|y| *y = sum.clamp.apply((*y).into()));
+    }
+    Some(done)
 }
 
 /// A factor below 1, rounded twice; [`requantize_double`] without its left shift.
@@ -153,7 +168,7 @@ impl Factor {
     /// Of `twice / 2`, which is below 2^30.
     #[inline(always)]
     fn of_half(&self, twice: i32) -> i32 {
-        let high = (i64::from(twice).wrapping_mul(i64::from(self.multiplier)).wrapping_add(1 << 31) >> 32) as i32;
+        let high = rounded_high(twice, self.multiplier);
         (high.wrapping_add(high >> 31 & self.is_rounded).wrapping_add(self.half)) >> (self.right & 31)
     }
 }

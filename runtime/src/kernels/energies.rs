@@ -7,6 +7,8 @@
 //! `log2` is interpolated in a table of 33 entries and off by at most 2^−12 (0.0007 dB), and by its rounding to Q6.10.
 
 use super::fft::Complex;
+use super::pcen;
+use crate::format::PcenParams;
 
 /// Filters over the bins of a spectrum.
 #[derive(Clone, Copy)]
@@ -23,7 +25,21 @@ pub(super) struct Filters<'m> {
 #[inline(always)]
 pub(super) fn log_energies(filters: Filters<'_>, spectrum: &mut [Complex], energies: &mut [i32]) {
     powers(spectrum);
-    bands(filters, spectrum, energies);
+    bands(filters, spectrum, energies, |energy| log2(energy).max(filters.floor));
+}
+
+/// The normalized energies of a spectrum, with a memory for each band; the spectrum is used up.
+#[inline(always)]
+pub(super) fn normalized_energies(
+    filters: Filters<'_>,
+    p: &PcenParams,
+    memory: &mut [Complex],
+    spectrum: &mut [Complex],
+    energies: &mut [i32],
+) {
+    powers(spectrum);
+    let mut memory = memory.iter_mut();
+    bands(filters, spectrum, energies, |energy| memory.next().map_or(0, |own| pcen::normalized(p, own, energy)));
 }
 
 /// Each bin's `re² + im²` without its 12 lowest bits, in two words; the real bin that stands beside bin 0 is dropped.
@@ -39,18 +55,17 @@ fn powers(spectrum: &mut [Complex]) {
     }
 }
 
-/// The logarithm of every band's energy, in Q6.10.
+/// A function of every band's energy.
 #[inline(never)]
-fn bands(filters: Filters<'_>, powers: &[Complex], energies: &mut [i32]) {
+fn bands(filters: Filters<'_>, powers: &[Complex], energies: &mut [i32], mut function: impl FnMut(u64) -> i32) {
     let mut weights = filters.weights.iter();
     for (energy, &[start, count]) in energies.iter_mut().zip(filters.bands) {
         let mut sum = 0u64;
         let bins = powers.get(usize::from(start)..).unwrap_or_default();
         for (bin, &weight) in bins.iter().zip(weights.by_ref().take(count.into())) {
-            let power = u64::from(bin[0] as u32) | u64::from(bin[1] as u32) << 32;
-            sum = sum.wrapping_add(power.wrapping_mul(u64::from(weight)));
+            sum = sum.wrapping_add(pcen::word(*bin).wrapping_mul(u64::from(weight)));
         }
-        *energy = log2(sum).max(filters.floor);
+        *energy = function(sum);
     }
 }
 
@@ -83,14 +98,19 @@ const fn ln(x: f64) -> f64 {
 /// `log2 x` in Q6.10, 0 for 0.
 #[inline(always)]
 pub(super) fn log2(x: u64) -> i32 {
+    log2_fine(x).wrapping_add(32) >> 6
+}
+
+/// The same in Q6.16.
+#[inline(always)]
+pub(super) fn log2_fine(x: u64) -> i32 {
     let whole = 63u32.saturating_sub(x.leading_zeros());
     // 21 bits behind the leading one: 5 choose the entry, 16 lie between two.
     let behind = ((x << (63 - whole) << 1) >> 43) as u32;
     let entry = |index: u32| LOG2.get(index as usize).copied().unwrap_or(1 << 16);
     let (low, high) = (entry(behind >> 16), entry((behind >> 16).wrapping_add(1)));
     let between = (u64::from(high.wrapping_sub(low)) * u64::from(behind & 0xffff)) >> 16;
-    let fraction = low.wrapping_add(between as u32);
-    ((whole << 10) + ((fraction + 32) >> 6)) as i32
+    (whole << 16).wrapping_add(low).wrapping_add(between as u32).cast_signed()
 }
 
 #[cfg(test)]

@@ -3,8 +3,15 @@
 //! `y[r,c] = clamp(zp_y + requantize(bias[c] + Σ_k (x[r,k] − zp_x) · w[c,k]))`. Rounded once in models of ours, as the
 //! TensorFlow Lite specification's reference kernel does; [`FullyConnected::rounding`] says.
 
-use super::dot::dot_4;
+#[cfg(thumbnet_dsp)]
+use super::Clamp;
+use super::rows::Rows;
 use super::{Channel, FullyConnected, output_i8};
+#[cfg(thumbnet_dsp)]
+use crate::fixed::Rounding;
+
+/// Outputs that are computed at a time.
+const BLOCK: usize = 16;
 
 /// Bytes of scratch: none.
 #[must_use]
@@ -12,34 +19,36 @@ pub const fn scratch_len(_: &FullyConnected<'_>) -> usize {
     0
 }
 
-/// Multiplies each row of `x` into a row of `y`, four outputs at a time so that each input is loaded once for four.
+/// Multiplies each row of `x` into a row of `y`, some outputs at a time.
 pub fn fully_connected(p: &FullyConnected<'_>, x: &[i8], y: &mut [i8], _scratch: &mut [i8]) {
-    let len = p.inputs.max(1);
-    for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(p.outputs.max(1))) {
-        let fours = p.weights.chunks_exact(len.saturating_mul(4));
-        let rest = fours.remainder();
-        let mut outputs = y.iter_mut().zip(p.channels);
-        for weights in fours {
-            for sum in dot_4(weights, x, p.input_zero_point) {
-                put(p, outputs.next(), sum);
-            }
-        }
-        for weights in rest.chunks_exact(len) {
-            put(p, outputs.next(), dot(weights, x, p.input_zero_point));
+    let weights = Rows { weights: p.weights, inputs: p.inputs, layout: p.layout };
+    let mut sums = [0; BLOCK];
+    for (x, y) in x.chunks_exact(p.inputs.max(1)).zip(y.chunks_exact_mut(p.outputs.max(1))) {
+        let mut rows = weights;
+        for (y, channels) in y.chunks_mut(BLOCK).zip(p.channels.chunks(BLOCK)) {
+            rows.sums(y.len(), x, p.input_zero_point, &mut sums);
+            finish(p, &sums, channels, y);
+            rows = rows.from(BLOCK);
         }
     }
 }
 
-#[inline(always)]
-fn put(p: &FullyConnected<'_>, output: Option<(&mut i8, &Channel)>, products: i32) {
-    if let Some((y, channel)) = output {
-        let sum = channel.bias.wrapping_add(products);
-        *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
+/// Makes outputs of sums.
+#[inline(never)]
+fn finish(p: &FullyConnected<'_>, sums: &[i32], channels: &[Channel], y: &mut [i8]) {
+    let one = |sum: i32, channel: &Channel| {
+        output_i8(channel.bias.wrapping_add(sum), channel, p.rounding, p.output_zero_point, p.clamp)
+    };
+    #[cfg(thumbnet_dsp)]
+    if p.rounding == Rounding::Single {
+        let single = |sums: &[i32], channels: &[Channel], y: &mut [i8]| {
+            super::dsp_rows::finish_single(p.output_zero_point, sums, channels, y)
+        };
+        super::rows::finish(sums, channels, y, single, one);
+        if p.clamp != Clamp::NONE {
+            y.iter_mut().for_each(|y| *y = p.clamp.apply((*y).into()));
+        }
+        return;
     }
-}
-
-#[inline(always)]
-fn dot(w: &[i8], x: &[i8], zero_point: i32) -> i32 {
-    let product = |(&w, &x): (&i8, &i8)| i32::from(w).wrapping_mul(i32::from(x).wrapping_sub(zero_point));
-    w.iter().zip(x).map(product).fold(0, i32::wrapping_add)
+    y.iter_mut().zip(channels).zip(sums).for_each(|((y, channel), &sum)| *y = one(sum, channel));
 }

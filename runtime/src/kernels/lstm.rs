@@ -10,9 +10,17 @@
 //! Source: TensorFlow Lite's reference kernel of `UNIDIRECTIONAL_SEQUENCE_LSTM`, `LstmStepInteger8x8_16`.
 
 use super::Lstm;
-use super::dot::dot_4;
-use crate::fixed::{requantize_accumulator, rounding_shift_right};
-use crate::fixed16::{saturate, sigmoid, tanh};
+#[cfg(thumbnet_dsp)]
+use super::dsp_lstm::Gate;
+use super::rows::Rows;
+use crate::fixed::{requantize_accumulator, rounded_right};
+#[cfg(not(thumbnet_dsp))]
+use crate::fixed16::sigmoid;
+use crate::fixed16::{saturate, tanh};
+
+/// Cells that are computed at a time, and their gates.
+pub(super) const CELLS: usize = 16;
+pub(super) const BLOCK: usize = 4 * CELLS;
 
 /// Bytes of scratch: the cell state, where no run leaves one to the next.
 #[must_use]
@@ -55,29 +63,115 @@ fn sequence(p: &Lstm<'_>, x: &[i8], first: &[i8], cell: &mut [i16], y: &mut [i8]
     }
 }
 
-/// One time step; `hidden` is the previous output, empty for zeros.
+/// One time step, some cells at a time; `hidden` is the previous output, empty for zeros.
 #[inline(never)]
 fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
-    let input_weights = p.input_weights.chunks_exact(p.inputs.saturating_mul(4).max(1));
-    let recurrent_weights = p.recurrent_weights.chunks_exact(p.cells.saturating_mul(4).max(1));
-    let weights = input_weights.zip(recurrent_weights).zip(p.biases.as_chunks::<4>().0);
-    for (((input, recurrent), biases), (c, y)) in weights.zip(cell.iter_mut().zip(y)) {
-        let inputs = dot_4(input, x, p.input_zero_point);
-        let recurrents = dot_4(recurrent, hidden, p.hidden_zero_point);
-        let mut gates = [0i16; 4];
-        for (k, gate) in gates.iter_mut().enumerate() {
-            let (s, r) = (p.input_scales[k], p.recurrent_scales[k]);
-            let input = requantize_accumulator(biases[k].wrapping_add(inputs[k]), s.multiplier, s.shift);
-            let recurrent = requantize_accumulator(recurrents[k], r.multiplier, r.shift);
-            *gate = saturate(i32::from(saturate(input)).saturating_add(recurrent));
+    let mut input_rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
+    let mut recurrent_rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
+    let (mut inputs, mut recurrents, mut gates) = ([0; BLOCK], [0; BLOCK], [[0; CELLS]; 4]);
+    let scales = Scales::new(p);
+    let blocks = cell.chunks_mut(CELLS).zip(y.chunks_mut(CELLS)).zip(p.biases.chunks(BLOCK));
+    for ((cell, y), biases) in blocks {
+        input_rows.sums(biases.len(), x, p.input_zero_point, &mut inputs);
+        // Without a hidden state the sums stay zero.
+        if !hidden.is_empty() {
+            recurrent_rows.sums(biases.len(), hidden, p.hidden_zero_point, &mut recurrents);
         }
-        let [i, f, g, o] = gates;
-        let [i, f, g, o] = [sigmoid(i), sigmoid(f), tanh(g, 3), sigmoid(o)].map(i32::from);
-        let kept = rounding_shift_right(f * i32::from(*c), 15);
-        let new = rounding_shift_right(i * g, 30u32.saturating_sub(p.cell_fraction));
+        scales.gates(p, &inputs, &recurrents, biases, &mut gates);
+        cells(p, &mut gates, cell, y);
+        (input_rows, recurrent_rows) = (input_rows.from(BLOCK), recurrent_rows.from(BLOCK));
+    }
+}
+
+/// The next states of a block of cells, and their outputs, from what goes into each of their gates.
+#[inline(always)]
+fn cells(p: &Lstm<'_>, gates: &mut [[i16; CELLS]; 4], cell: &mut [i16], y: &mut [i8]) {
+    let count = cell.len().min(CELLS);
+    for (number, gate) in gates.iter_mut().enumerate() {
+        let gate = gate.get_mut(..count).unwrap_or_default();
+        if number == 2 { all_tanh(gate, 3) } else { all_sigmoid(gate) }
+    }
+    let [input, forget, new, output] = gates;
+    let right = 30u32.saturating_sub(p.cell_fraction);
+    for (((c, i), f), g) in cell.iter_mut().zip(&mut *input).zip(&*forget).zip(&*new) {
+        let kept = rounded_right(i32::from(*f) * i32::from(*c), 15);
+        let new = rounded_right(i32::from(*i) * i32::from(*g), right);
         *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
-        let out = o * i32::from(tanh(*c, 15u32.saturating_sub(p.cell_fraction)));
+        // Its place is free now.
+        *i = *c;
+    }
+    all_tanh(input.get_mut(..count).unwrap_or_default(), 15u32.saturating_sub(p.cell_fraction));
+    for ((y, o), squashed) in y.iter_mut().zip(output).zip(input) {
+        let out = i32::from(*o) * i32::from(*squashed);
         let out = requantize_accumulator(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;
     }
+}
+
+#[inline(always)]
+fn all_sigmoid(values: &mut [i16]) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp_lstm::sigmoid(values);
+    #[cfg(not(thumbnet_dsp))]
+    values.iter_mut().for_each(|x| *x = sigmoid(*x));
+}
+
+#[inline(always)]
+fn all_tanh(values: &mut [i16], integer_bits: u32) {
+    #[cfg(thumbnet_dsp)]
+    if (2..=6).contains(&integer_bits) {
+        return super::dsp_lstm::tanh(values, integer_bits);
+    }
+    values.iter_mut().for_each(|x| *x = tanh(*x, integer_bits));
+}
+
+/// The factors of all gates, as this core takes them.
+struct Scales {
+    /// `None` where one of them needs the long way.
+    #[cfg(thumbnet_dsp)]
+    prepared: Option<[Gate; 4]>,
+}
+
+impl Scales {
+    #[inline(always)]
+    fn new(p: &Lstm<'_>) -> Self {
+        #[cfg(not(thumbnet_dsp))]
+        let _ = p;
+        Self {
+            #[cfg(thumbnet_dsp)]
+            prepared: prepared(p),
+        }
+    }
+
+    /// What goes into each gate of a block of cells: `[gate][cell]`.
+    #[inline(always)]
+    fn gates(
+        &self,
+        p: &Lstm<'_>,
+        inputs: &[i32; BLOCK],
+        recurrents: &[i32; BLOCK],
+        biases: &[i32],
+        gates: &mut [[i16; CELLS]; 4],
+    ) {
+        #[cfg(thumbnet_dsp)]
+        if let Some(scales) = &self.prepared {
+            return super::dsp_lstm::activate(scales, inputs, recurrents, biases, gates);
+        }
+        let sums = inputs.as_chunks::<4>().0.iter().zip(recurrents.as_chunks::<4>().0).zip(biases.as_chunks::<4>().0);
+        for (cell, ((input, recurrent), biases)) in sums.enumerate() {
+            for (k, gate) in gates.iter_mut().enumerate() {
+                let (s, r) = (p.input_scales[k], p.recurrent_scales[k]);
+                let input = requantize_accumulator(biases[k].wrapping_add(input[k]), s.multiplier, s.shift);
+                let recurrent = requantize_accumulator(recurrent[k], r.multiplier, r.shift);
+                gate[cell % CELLS] = saturate(i32::from(saturate(input)).saturating_add(recurrent));
+            }
+        }
+    }
+}
+
+#[cfg(thumbnet_dsp)]
+fn prepared(p: &Lstm<'_>) -> Option<[Gate; 4]> {
+    let [i, f, g, o] = p.input_scales;
+    let [ri, rf, rg, ro] = p.recurrent_scales;
+    Some([Gate::new(i, ri)?, Gate::new(f, rf)?, Gate::new(g, rg)?, Gate::new(o, ro)?])
 }

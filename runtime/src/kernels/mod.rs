@@ -13,11 +13,13 @@
 //! those with Helium (`helium`), plain loops for the rest. The bits are the same.
 
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
-use crate::format::BinaryFunction;
+use crate::format::{BinaryFunction, PcenParams};
 
 pub mod accumulate;
 pub mod activation;
 pub mod arg_max;
+#[cfg(thumbnet_asm)]
+mod asm_eltwise;
 pub mod concat;
 pub mod conv2d;
 #[cfg(thumbnet_helium)]
@@ -30,11 +32,18 @@ mod depthwise_blocks;
 #[cfg(thumbnet_helium)]
 mod depthwise_helium;
 mod depthwise_planes;
+mod depthwise_records;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
 #[cfg(thumbnet_dsp)]
+mod dsp_lstm;
+#[cfg(thumbnet_dsp)]
 mod dsp_pairs;
+#[cfg(thumbnet_dsp)]
+mod dsp_pool;
+#[cfg(thumbnet_dsp)]
+mod dsp_rows;
 #[cfg(thumbnet_dsp)]
 mod dsp_winograd;
 pub mod eltwise;
@@ -50,18 +59,21 @@ pub mod motion;
 pub mod move_up;
 pub mod pad;
 pub(crate) mod pairs;
+pub mod pcen;
 pub mod pool;
 pub mod quantize;
 pub mod recurrent;
 pub mod reduce;
 pub mod reference;
 pub mod resize;
-mod rows;
+pub(crate) mod rows;
 pub mod softmax;
 pub mod spectrogram;
 mod stream;
+mod strided;
 pub mod svdf;
 pub mod transpose_conv;
+pub mod up_to;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 pub mod view;
@@ -69,6 +81,8 @@ mod window;
 pub mod winograd;
 
 pub use crate::format::Cell;
+#[cfg(thumbnet_dsp)]
+pub(crate) use dsp::rounded_high;
 pub use stream::Stream;
 
 /// Name of the kernels that this build uses; `build.rs` chooses by the target.
@@ -113,9 +127,10 @@ pub struct Clamp {
 pub enum Layout {
     /// As TFLite has it: convolution `[out][kh][kw][in]`, depthwise `[kh][kw][out]`, fully connected `[out][in]`.
     Plain,
-    /// Two output channels in one `i16` for cores with the DSP extension, of convolutions only: `256·w_b + w_a`,
-    /// `[out / 2][kh·kw·in]`, taps filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All
-    /// channels are rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23.
+    /// Two output channels in one `i16` for cores with the DSP extension: `256·w_b + w_a`, `[out / 2][kh·kw·in]`, taps
+    /// filled up with zeros to a multiple of 4 and every four in the order 0, 2, 1, 3. All channels of a convolution are
+    /// rounded twice and shifted to the right by 1 to 22, and no sum of products reaches 2^23; the rows of fully connected
+    /// and recurrent layers may have any.
     Pairs,
     /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
     Winograd,
@@ -383,6 +398,8 @@ pub struct Recurrent<'m> {
     pub inputs: usize,
     /// Cells, which is also the elements of an output vector.
     pub cells: usize,
+    /// Order of both weights.
+    pub layout: Layout,
     /// Bits behind the point of a long short-term memory's cell state, 9 to 15.
     pub memory_fraction: u32,
     /// Of the inputs; their zero point is folded into the biases.
@@ -409,6 +426,8 @@ pub struct Spectrogram<'m> {
     pub log2: u32,
     /// Least logarithm of an energy, Q6.10.
     pub floor: i32,
+    /// What takes the place of the logarithm, where something does.
+    pub pcen: Option<PcenParams>,
     /// Of the output.
     pub zero_point: i32,
     /// Q0.15, one factor per sample of a frame.
@@ -421,7 +440,7 @@ pub struct Spectrogram<'m> {
     pub weights: &'m [u16],
     /// `[feature][band]`, Q0.15, or empty where the bands are the features.
     pub coefficients: &'m [i16],
-    /// Offset in Q6.10 and factor of every feature.
+    /// Offset, in Q6.10 or, where energies are normalized, Q14.16, and factor of every feature.
     pub channels: &'m [Channel],
 }
 
@@ -485,6 +504,8 @@ pub struct Lstm<'m> {
     pub inputs: usize,
     /// Cells, which is also the elements of an output vector.
     pub cells: usize,
+    /// Order of both weights.
+    pub layout: Layout,
     /// Zero point of the input.
     pub input_zero_point: i32,
     /// Zero point of the hidden state, which is the output.

@@ -15,7 +15,7 @@
 //! of each, for pixel 0, then 1, 2, 3.
 
 use super::conv2d::{column_len, gather_padded};
-use super::rows::{Rows, copy_rows};
+use super::strided::{Strided, copy_rows};
 use super::{Conv2d, Stream, output_i8};
 
 /// Pixels that are computed at the same time.
@@ -166,7 +166,7 @@ impl Geometry {
     #[inline(always)]
     fn side_by_side(&self, x: &[i8], bytes: &mut [i8], quad: &mut [i16], zero_point: i32) {
         let places = [0, self.step, self.step.wrapping_mul(2), self.step.wrapping_mul(3)];
-        let sources = places.map(|place| Rows { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
+        let sources = places.map(|place| Strided { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
         if self.is_whole {
             widen_rows(sources, self.shape, quad, zero_point);
             return;
@@ -182,7 +182,7 @@ impl Geometry {
     fn widen_copies(&self, bytes: &[i8], quad: &mut [i16], zero_point: i32) {
         let taps = bytes.len() / PIXELS;
         let places = [0, taps, taps.wrapping_mul(2), taps.wrapping_mul(3)];
-        let sources = places.map(|place| Rows { bytes: bytes.get(place..).unwrap_or(&[]), pitch: taps });
+        let sources = places.map(|place| Strided { bytes: bytes.get(place..).unwrap_or(&[]), pitch: taps });
         widen_rows(sources, [1, taps], quad, zero_point);
     }
 
@@ -208,7 +208,7 @@ impl Geometry {
         let sources = slots.map(|slot| {
             let pixel = pixels.get(slot).copied().unwrap_or(at);
             let inside = self.corner(p, pixel).and_then(|start| x.get(start..));
-            let inside = inside.map(|bytes| Rows { bytes, pitch: self.pitch });
+            let inside = inside.map(|bytes| Strided { bytes, pitch: self.pitch });
             let (column, rest) = core::mem::take(&mut copies).split_at_mut_checked(taps).unwrap_or_default();
             copies = rest;
             match inside {
@@ -216,7 +216,7 @@ impl Geometry {
                 Some(source) => copy_rows(source, self.shape, column),
                 None => gather_padded(p, x, pixel, column.get_mut(..len).unwrap_or_default()),
             }
-            Rows { bytes: column, pitch: self.shape[1] }
+            Strided { bytes: column, pitch: self.shape[1] }
         });
         // Without whole rows all of them are copies, whose taps follow one another.
         let shape = if self.is_whole { self.shape } else { [1, taps] };
@@ -238,13 +238,12 @@ impl Geometry {
 
 /// Widens windows of so many rows of so many bytes, a multiple of 4, and puts them side by side as the module says.
 #[inline(always)]
-fn widen_rows(sources: [Rows<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+fn widen_rows(sources: [Strided<'_>; PIXELS], [rows, row]: [usize; 2], quad: &mut [i16], zero_point: i32) {
     #[cfg(thumbnet_dsp)]
     super::dsp_pairs::widen_rows(sources, [rows, row], quad, zero_point);
     #[cfg(not(thumbnet_dsp))]
     for (pixel, source) in sources.into_iter().enumerate() {
-        let rows = source.bytes.chunks(source.pitch.max(1)).take(rows);
-        let fours = rows.flat_map(|bytes| bytes.get(..row).unwrap_or(&[]).as_chunks::<4>().0);
+        let fours = source.rows([rows, row]).flat_map(|bytes| bytes.as_chunks::<4>().0);
         for (to, from) in quad.as_chunks_mut::<16>().0.iter_mut().zip(fours) {
             let [a, b, c, d] = from.map(|x| i16::from(x).wrapping_sub(zero_point as i16));
             for (place, x) in [0, 1, 8, 9].into_iter().zip([a, c, b, d]) {

@@ -1,59 +1,119 @@
 //! Pooling: the maximum or the average over a window. Padding is never counted. Input and output share their quantization.
 //!
-//! Channels are taken in blocks of 16 whose accumulators stay on the stack, so that a global pool, whose window is the whole
-//! image, reads memory in order and needs no scratch.
+//! Channels are taken in blocks whose accumulators stay in registers or on the stack, so that a global pool, whose window is the
+//! whole image, reads memory in order and needs no scratch.
 
 use super::dot::max_into;
-use super::{Pool, Stream};
-
-const BLOCK: usize = 16;
+use super::{Clamp, Pool, Stream};
 
 /// `y = clamp(max x)`.
 pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
-    pool(p, io, [i8::MIN; BLOCK], |max, x| max_into(x, max), |max, _| i32::from(max));
+    pool(p, io, |x, taps, y| {
+        #[cfg(thumbnet_dsp)]
+        let done = super::dsp_pool::max(x, &taps, y);
+        #[cfg(not(thumbnet_dsp))]
+        let done = 0;
+        for first in (done..y.len()).step_by(MAX_BLOCK) {
+            let max = fold(x, taps, first, [i8::MIN; MAX_BLOCK], max_into);
+            y.iter_mut().skip(first).zip(max).for_each(|(y, max)| *y = max);
+        }
+        if p.clamp != Clamp::NONE {
+            y.iter_mut().for_each(|y| *y = p.clamp.apply((*y).into()));
+        }
+    });
 }
 
 /// `y = clamp(round(Σ x / n))`, half away from zero, `n` being the taps inside of the image.
 pub fn average_pool2d(p: &Pool, io: Stream<'_>) {
-    let add = |sums: &mut [i32; BLOCK], x: &[i8]| {
-        sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum = sum.wrapping_add(i32::from(x)));
-    };
-    let average = |sum: i32, count: i32| {
-        let half = if sum > 0 { count / 2 } else { -(count / 2) };
-        sum.wrapping_add(half).checked_div(count).unwrap_or(0)
-    };
-    pool(p, io, [0i32; BLOCK], add, average);
+    pool(p, io, |x, taps, y| {
+        let [across, down] = taps.count;
+        let count = across.wrapping_mul(down) as i32;
+        let half = count / 2;
+        for (block, y) in y.chunks_mut(SUM_BLOCK).enumerate() {
+            let sums = sums(x, taps, block.wrapping_mul(SUM_BLOCK), y.len());
+            for (y, sum) in y.iter_mut().zip(sums) {
+                let sum = sum.wrapping_add(if sum > 0 { half } else { -half });
+                *y = p.clamp.apply(sum.checked_div(count).unwrap_or(0));
+            }
+        }
+    });
 }
 
-/// Folds every tap of every window with `fold` from `zero`, and makes an output of the result and the number of taps.
+/// Channels that are taken at the same time.
+const MAX_BLOCK: usize = 16;
+const SUM_BLOCK: usize = 8;
+
+/// The taps of a window that lie in the image.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    /// Columns and rows.
+    pub count: [usize; 2],
+    /// Bytes from a pixel to the next one, and from the end of a row of taps to the next row.
+    pub step: [usize; 2],
+}
+
+impl Taps {
+    /// Bytes from the first tap to behind `len` channels of the last one; `None` where there are none.
+    #[cfg(thumbnet_dsp)]
+    pub(super) fn reach(&self, len: usize) -> Option<usize> {
+        let [across, down] = self.count;
+        let [step, skip] = self.step;
+        let row = across.checked_mul(step)?;
+        let rows = row.checked_add(skip)?.checked_mul(down.checked_sub(1)?)?;
+        rows.checked_add(step.checked_mul(across.checked_sub(1)?)?)?.checked_add(len)
+    }
+}
+
+/// Gives `pixel` the input from the first tap of each window on, its taps, and the output's channels.
 #[inline(always)]
-fn pool<T: Copy>(
-    p: &Pool,
-    mut io: Stream<'_>,
-    zero: [T; BLOCK],
-    fold: impl Fn(&mut [T; BLOCK], &[i8]),
-    finish: impl Fn(T, i32) -> i32,
-) {
+fn pool(p: &Pool, mut io: Stream<'_>, pixel: impl Fn(&[i8], Taps, &mut [i8])) {
     let [_, height, width, channels] = p.input;
+    let [batches, rows, columns, _] = p.output;
     let pitch = width.wrapping_mul(channels);
-    for (index, [n, oy, ox]) in p.window.outputs(p.output).enumerate() {
-        let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-        let count = down.count.wrapping_mul(across.count) as i32;
-        let corner = n.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
-        for first in (0..channels).step_by(BLOCK) {
-            let len = channels.saturating_sub(first).min(BLOCK);
-            let mut sums = zero;
-            let mut row = corner.wrapping_mul(channels).wrapping_add(first);
-            for _ in 0..down.count {
-                let mut tap = row;
-                for _ in 0..across.count {
-                    fold(&mut sums, io.x().get(tap..tap.saturating_add(len)).unwrap_or(&[]));
-                    tap = tap.wrapping_add(channels);
-                }
-                row = row.wrapping_add(pitch);
-            }
-            let Some(y) = io.outputs(index.saturating_mul(channels).saturating_add(first), len) else { return };
-            y.iter_mut().zip(sums).for_each(|(y, sum)| *y = p.clamp.apply(finish(sum, count)));
+    let mut outputs = 0usize;
+    for (n, oy) in (0..batches).flat_map(|n| (0..rows).map(move |oy| (n, oy))) {
+        let down = p.window.inside(0, oy, height);
+        let row = n.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(pitch);
+        for ox in 0..columns {
+            let across = p.window.inside(1, ox, width);
+            let skip = pitch.wrapping_sub(across.count.wrapping_mul(channels));
+            let taps = Taps { count: [across.count, down.count], step: [channels, skip] };
+            let corner = row.wrapping_add(across.place.wrapping_mul(channels));
+            let Some((x, y)) = io.both(corner, outputs, channels) else { return };
+            pixel(x, taps, y);
+            outputs = outputs.wrapping_add(channels);
         }
     }
+}
+
+/// Folds every tap of the channels from `first` on, as many as `zero` has or there are.
+#[inline(always)]
+fn fold<T, const N: usize>(x: &[i8], taps: Taps, first: usize, zero: [T; N], add: impl Fn(&[i8], &mut [T])) -> [T; N] {
+    let mut all = zero;
+    let len = taps.step[0].saturating_sub(first).min(N);
+    let mut at = first;
+    for _ in 0..taps.count[1] {
+        for _ in 0..taps.count[0] {
+            add(x.get(at..at.saturating_add(len)).unwrap_or(&[]), &mut all);
+            at = at.wrapping_add(taps.step[0]);
+        }
+        at = at.wrapping_add(taps.step[1]);
+    }
+    all
+}
+
+/// The sums of the `len` channels from `first` on.
+#[inline(always)]
+fn sums(x: &[i8], taps: Taps, first: usize, len: usize) -> [i32; SUM_BLOCK] {
+    #[cfg(thumbnet_dsp)]
+    if len == SUM_BLOCK {
+        let mut sums = [0; SUM_BLOCK];
+        if super::dsp_pool::sum(x.get(first..).unwrap_or(&[]), &taps, &mut sums) {
+            return sums;
+        }
+    }
+    let _ = len;
+    fold(x, taps, first, [0i32; SUM_BLOCK], |x, sums| {
+        sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum = sum.wrapping_add(i32::from(x)));
+    })
 }

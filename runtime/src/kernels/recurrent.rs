@@ -21,7 +21,8 @@
 //! Sources: Elman, "Finding structure in time", 1990; Hochreiter and Schmidhuber, "Long short-term memory", 1997; Cho et
 //! al., "Learning phrase representations using RNN encoder-decoder", 2014.
 
-use super::dot::{dot_1, dot_4};
+use super::dot::copy;
+use super::rows::Rows;
 use super::{Cell, Channel, Recurrent};
 use crate::fixed::requantize_accumulator;
 use crate::fixed16::saturate;
@@ -33,53 +34,43 @@ impl Recurrent<'_> {
         self.cells.saturating_mul(self.cell.gates())
     }
 
-    /// Elements of the longest vector that rows are multiplied with.
-    const fn longest(&self) -> usize {
-        if self.inputs > self.cells { self.inputs } else { self.cells }
-    }
-
     /// Cells with a 16-bit memory.
     const fn memory_len(&self) -> usize {
         if matches!(self.cell, Cell::Elman) { 0 } else { self.cells }
     }
 }
 
-/// Bytes of scratch: the gates of one step, a vector in 16 bits, then, where the operator has no states of its own, memory and
+/// Bytes of scratch: the gates of one step, then, where the operator has no states of its own, memory and
 /// hidden state, and what a reset in front leaves of the hidden state.
 #[must_use]
 pub const fn scratch_len(p: &Recurrent<'_>, has_states: bool) -> usize {
     let reset = if matches!(p.cell, Cell::GruResetBefore) { p.cells } else { 0 };
     let states = if has_states { 0 } else { p.memory_len().saturating_mul(2).saturating_add(p.cells) };
-    let wide = p.rows().saturating_mul(2).saturating_add(p.longest());
-    wide.saturating_mul(2).saturating_add(states).saturating_add(reset)
+    p.rows().saturating_mul(4).saturating_add(states).saturating_add(reset)
 }
 
 /// What a step works in.
 struct Scratch<'a> {
     /// The sums of the inputs and of the hidden state, per row.
     gates: &'a mut [i16],
-    /// The vector that is multiplied, in 16 bits; at a multiple of 4 bytes, behind the gates.
-    column: &'a mut [i16],
     /// What a reset in front leaves of the hidden state.
     reset: &'a mut [i8],
 }
 
-/// Gates and column off the start of the scratch, and the rest of it.
-fn wide<'a>(p: &Recurrent<'_>, scratch: &'a mut [i8]) -> Option<(&'a mut [i16], &'a mut [i16], &'a mut [i8])> {
-    let rows = p.rows().saturating_mul(2);
-    let (wide, rest) = scratch.split_at_mut_checked(rows.saturating_add(p.longest()).saturating_mul(2))?;
-    let (gates, column) = bytemuck::try_cast_slice_mut::<i8, i16>(wide).ok()?.split_at_mut_checked(rows)?;
-    Some((gates, column, rest))
+/// The gates off the start of the scratch, and the rest of it.
+fn gates<'a>(p: &Recurrent<'_>, scratch: &'a mut [i8]) -> Option<(&'a mut [i16], &'a mut [i8])> {
+    let (gates, rest) = scratch.split_at_mut_checked(p.rows().saturating_mul(4))?;
+    Some((bytemuck::try_cast_slice_mut(gates).ok()?, rest))
 }
 
 /// Runs every sequence of `x`, `[batch, time, inputs]`, from empty states into `y`, `[batch, time, cells]`, or
 /// `[batch, cells]` where only the last step counts.
 pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) {
-    let Some((gates, column, rest)) = wide(p, scratch) else { return };
+    let Some((gates, rest)) = gates(p, scratch) else { return };
     let Some((memory, rest)) = rest.split_at_mut_checked(p.memory_len().saturating_mul(2)) else { return };
     let Ok(memory) = bytemuck::try_cast_slice_mut::<i8, i16>(memory) else { return };
     let Some((hidden, reset)) = rest.split_at_mut_checked(p.cells) else { return };
-    let mut scratch = Scratch { gates, column, reset };
+    let mut scratch = Scratch { gates, reset };
     for (x, y) in sequences(p, x, y) {
         memory.fill(0);
         hidden.fill(0);
@@ -97,8 +88,8 @@ pub fn recurrent_from(
     y: &mut [i8],
     scratch: &mut [i8],
 ) {
-    let Some((gates, column, reset)) = wide(p, scratch) else { return };
-    let mut scratch = Scratch { gates, column, reset };
+    let Some((gates, reset)) = gates(p, scratch) else { return };
+    let mut scratch = Scratch { gates, reset };
     let mut memories = memory.chunks_exact_mut(p.memory_len().max(1));
     for ((x, y), hidden) in sequences(p, x, y).zip(hidden.chunks_exact_mut(p.cells.max(1))) {
         sequence(p, x, State { hidden, memory: memories.next().unwrap_or_default() }, y, &mut scratch);
@@ -128,7 +119,7 @@ fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], scr
         step(p, x, &mut state, scratch);
         if !p.last_only || number == last {
             let y = if p.reverse { outputs.next_back() } else { outputs.next() };
-            y.into_iter().flatten().zip(&*state.hidden).for_each(|(to, &from)| *to = from);
+            copy(state.hidden, y.unwrap_or_default());
         }
     }
 }
@@ -136,24 +127,25 @@ fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], scr
 /// One time step.
 #[inline(never)]
 fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, scratch: &mut Scratch<'_>) {
-    let Scratch { gates, column, reset } = scratch;
+    let Scratch { gates, reset } = scratch;
     let Some((inputs, recurrents)) = gates.split_at_mut_checked(p.rows()) else { return };
-    products(p.input_weights, p.input_channels, x, column, inputs);
+    let rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
+    products(rows, p.input_channels, x, inputs);
     // A reset in front changes what the last gate is multiplied with.
     let at = match p.cell {
         Cell::GruResetBefore => p.cells.saturating_mul(2),
         _ => p.rows(),
     };
-    let Some((weights, new_weights)) = p.recurrent_weights.split_at_checked(at.saturating_mul(p.cells)) else { return };
+    let rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
     let Some((channels, new_channels)) = p.recurrent_channels.split_at_checked(at) else { return };
     let Some((first, new)) = recurrents.split_at_mut_checked(at) else { return };
-    products(weights, channels, state.hidden, column, first);
+    products(rows, channels, state.hidden, first);
     if matches!(p.cell, Cell::GruResetBefore) {
         let resets = inputs.iter().zip(first.iter()).map(|(&a, &b)| sigmoid(sum(a, b)));
         for ((reset, r), &h) in reset.iter_mut().zip(resets).zip(&*state.hidden) {
             *reset = (product(r, h.into())) as i8;
         }
-        products(new_weights, new_channels, reset, column, new);
+        products(rows.from(at), new_channels, reset, new);
     }
     match p.cell {
         Cell::Elman => elman(inputs, recurrents, state),
@@ -162,34 +154,25 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, scratch: &mut Scratc
     }
 }
 
-/// A row's products with a vector, per row, in Q3.12.
+/// Rows that are multiplied at a time.
+const BLOCK: usize = 64;
+
+/// Products of rows with a vector, requantized to Q3.12.
 #[inline(never)]
-fn products(weights: &[i8], channels: &[Channel], x: &[i8], column: &mut [i16], y: &mut [i16]) {
-    #[cfg(not(thumbnet_dsp))]
-    let _ = column;
-    #[cfg(thumbnet_dsp)]
-    let (weights, channels, y) = {
-        let column = column.get_mut(..x.len()).unwrap_or_default();
-        let is_wide = super::dsp::widen_arranged(x, column, 0);
-        let done = if is_wide { super::dsp::gates(weights, channels, column, y) } else { 0 };
-        let weights = weights.get(done.saturating_mul(x.len())..).unwrap_or_default();
-        (weights, channels.get(done..).unwrap_or_default(), y.get_mut(done..).unwrap_or_default())
-    };
-    let len = x.len().max(1);
-    let put = |(y, channel): (&mut i16, &Channel), sum: i32| {
-        *y = saturate(requantize_accumulator(channel.bias.wrapping_add(sum), channel.multiplier, channel.shift));
-    };
-    let fours = weights.chunks_exact(len.saturating_mul(4));
-    let rest = fours.remainder().chunks_exact(len);
-    let mut outputs = y.chunks_exact_mut(4);
-    let scales = channels.chunks_exact(4);
-    let last = scales.remainder();
-    for ((weights, channels), y) in fours.zip(scales).zip(&mut outputs) {
-        let sums = dot_4(weights, x, 0);
-        y.iter_mut().zip(channels).zip(sums).for_each(|(row, sum)| put(row, sum));
+fn products(mut rows: Rows<'_>, channels: &[Channel], x: &[i8], y: &mut [i16]) {
+    let mut sums = [0; BLOCK];
+    for (y, channels) in y.chunks_mut(BLOCK).zip(channels.chunks(BLOCK)) {
+        rows.sums(y.len(), x, 0, &mut sums);
+        let one = |sum: i32, channel: &Channel| {
+            let sum = channel.bias.wrapping_add(sum);
+            saturate(requantize_accumulator(sum, channel.multiplier, channel.shift))
+        };
+        #[cfg(thumbnet_dsp)]
+        super::rows::finish(&sums, channels, y, super::dsp_rows::finish_gates, one);
+        #[cfg(not(thumbnet_dsp))]
+        y.iter_mut().zip(channels).zip(&sums).for_each(|((y, channel), &sum)| *y = one(sum, channel));
+        rows = rows.from(BLOCK);
     }
-    let rows = outputs.into_remainder().iter_mut().zip(last);
-    rows.zip(rest).for_each(|(row, weights)| put(row, dot_1(weights, x, 0)));
 }
 
 #[inline(always)]

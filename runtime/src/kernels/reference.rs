@@ -5,7 +5,7 @@
 
 use super::{
     Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Window,
-    eltwise, pairs, winograd,
+    eltwise, pairs, rows, winograd,
 };
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
@@ -94,7 +94,7 @@ pub fn fully_connected(p: &FullyConnected<'_>, x: &[i8], y: &mut [i8]) {
     for [row, c] in positions([p.rows, p.outputs]) {
         let product = |k: usize| {
             let x = i32::from(x[row * p.inputs + k]) - p.input_zero_point;
-            i64::from(x) * i64::from(p.weights[c * p.inputs + k])
+            i64::from(x) * i64::from(rows::weight(p.layout, p.weights, p.inputs, c, k))
         };
         let sum = (0..p.inputs).map(product).sum();
         y[row * p.outputs + c] = output(sum, &p.channels[c], p.rounding, p.output_zero_point, p.clamp);
@@ -187,12 +187,13 @@ pub fn lstm(p: &Lstm<'_>, x: &[i8], y: &mut [i8]) {
             for j in 0..p.cells {
                 let gate = |k: usize| {
                     let row = 4 * j + k;
-                    let products = |w: &[i8], x: &[i8], zero: i32| -> i64 {
-                        w.iter().zip(x).map(|(&w, &x)| i64::from(w) * (i64::from(x) - i64::from(zero))).sum()
+                    let products = |weights: &[i8], x: &[i8], zero: i32| -> i64 {
+                        let weight = |tap: usize| rows::weight(p.layout, weights, x.len(), row, tap);
+                        let product = |(k, &x)| i64::from(weight(k)) * (i64::from(x) - i64::from(zero));
+                        x.iter().enumerate().map(product).sum()
                     };
-                    let input = products(&p.input_weights[row * p.inputs..][..p.inputs], x, p.input_zero_point);
-                    let own = &p.recurrent_weights[row * p.cells..][..p.cells];
-                    let recurrent = products(own, &hidden[..p.cells], p.hidden_zero_point);
+                    let input = products(p.input_weights, x, p.input_zero_point);
+                    let recurrent = products(p.recurrent_weights, &hidden[..p.cells], p.hidden_zero_point);
                     let input = sat16(scaled(i64::from(p.biases[row]) + input, p.input_scales[k]));
                     sat16(input + scaled(recurrent, p.recurrent_scales[k])) as i16
                 };
@@ -222,8 +223,8 @@ pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8]) {
             let at = if p.reverse { p.time - 1 - step } else { step };
             let x = &x[at * p.inputs..][..p.inputs];
             let row = |weights: &[i8], channels: &[Channel], x: &[i8], row: usize| {
-                let weights = &weights[row * x.len()..][..x.len()];
-                let products: i32 = weights.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                let weight = |k: usize| i32::from(rows::weight(p.layout, weights, x.len(), row, k));
+                let products: i32 = x.iter().enumerate().map(|(k, &x)| weight(k) * i32::from(x)).sum();
                 let Channel { bias, multiplier, shift } = channels[row];
                 sat16(requantize(bias + products, multiplier, shift, Rounding::Double).into())
             };

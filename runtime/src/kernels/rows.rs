@@ -1,37 +1,130 @@
-//! Rows of bytes that lie apart, as those of a window in an image do.
+//! Rows of weights times one vector: the inner loop of fully connected and recurrent layers.
+//!
+//! Rows are stored one after the other, or in pairs ([`Layout::Pairs`]): two rows in one `i16` per tap, with the taps in fours. A
+//! core that multiplies pairs of halfwords takes the second row's products from the difference of two sums, which is exact
+//! while a sum stays below 2^23; after every 252 taps it is taken, so that it always is: 256 · 128 · 255 < 2^23.
 
-/// The first row starts with the first of `bytes`, the next one `pitch` bytes behind, and so on.
+#[cfg(thumbnet_dsp)]
+use super::Channel;
+use super::Layout;
+use super::dot::{dot_1, dot_4};
+use super::pairs::{padded, weights_len};
+
+/// A matrix of weights.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub bytes: &'a [i8],
-    pub pitch: usize,
+pub(super) struct Rows<'m> {
+    pub weights: &'m [i8],
+    /// Weights of a row.
+    pub inputs: usize,
+    pub layout: Layout,
 }
 
-#[cfg(any(thumbnet_dsp, thumbnet_helium))]
-impl Rows<'_> {
-    /// Whether so many rows of so many bytes are there.
-    #[inline(always)]
-    pub(super) fn have(&self, [rows, row]: [usize; 2]) -> bool {
-        let last = rows.wrapping_sub(1).checked_mul(self.pitch);
-        rows > 0 && last.and_then(|last| last.checked_add(row)).is_some_and(|needed| needed <= self.bytes.len())
-    }
-
-    /// Whether there is something to copy, all of it is there, and `to` has room for it.
-    #[inline(always)]
-    pub(super) fn fit(&self, [rows, row]: [usize; 2], to: &[i8]) -> bool {
-        row > 0 && self.have([rows, row]) && rows.checked_mul(row).is_some_and(|needed| needed <= to.len())
+/// Bytes of `rows` rows; `None` where they are too many, or the layout is not one of theirs.
+pub(crate) fn len(layout: Layout, inputs: usize, rows: usize) -> Option<usize> {
+    match layout {
+        Layout::Plain => inputs.checked_mul(rows),
+        Layout::Pairs => weights_len(inputs, rows),
+        Layout::Winograd => None,
     }
 }
 
-/// Copies so many rows of so many bytes behind one another.
+impl<'m> Rows<'m> {
+    /// The rows from `first` on, a multiple of 2.
+    #[inline(always)]
+    pub fn from(self, first: usize) -> Self {
+        let row = match self.layout {
+            Layout::Pairs => padded(self.inputs),
+            _ => self.inputs,
+        };
+        Self { weights: self.weights.get(first.saturating_mul(row)..).unwrap_or(&[]), ..self }
+    }
+
+    /// `Σ w · (x − zero_point)` of the first `count` rows. `sums` has room for a multiple of 4; what it holds beyond is of no meaning.
+    #[inline(never)]
+    pub fn sums(self, count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) {
+        let x = x.get(..self.inputs).unwrap_or(&[]);
+        match self.layout {
+            Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
+            // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
+            _ if zero_point == 0 && !cfg!(thumbnet_dsp) => centered(self.weights, count, x, sums),
+            _ => plain(self.weights, count, x, zero_point, sums),
+        }
+    }
+}
+
+/// Makes outputs of sums by `one`, or many by `fast`, which stops in front of a channel that it does not take and tells how many
+/// it did.
+#[cfg(thumbnet_dsp)]
 #[inline(always)]
-pub(super) fn copy_rows(from: Rows<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
+pub(super) fn finish<T>(
+    mut sums: &[i32],
+    mut channels: &[Channel],
+    mut y: &mut [T],
+    fast: impl Fn(&[i32], &[Channel], &mut [T]) -> usize,
+    one: impl Fn(i32, &Channel) -> T,
+) {
+    loop {
+        let done = fast(sums, channels, y);
+        let rest = core::mem::take(&mut y).get_mut(done..).and_then(<[T]>::split_first_mut);
+        let Some((first, behind)) = rest else { return };
+        let Some((sum, others)) = sums.get(done..).and_then(<[i32]>::split_first) else { return };
+        let Some((channel, left)) = channels.get(done..).and_then(<[Channel]>::split_first) else { return };
+        *first = one(*sum, channel);
+        (y, sums, channels) = (behind, others, left);
+    }
+}
+
+#[inline(never)]
+fn centered(weights: &[i8], count: usize, x: &[i8], sums: &mut [i32]) {
+    plain(weights, count, x, 0, sums);
+}
+
+#[inline(always)]
+fn plain(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) {
+    let Some(sums) = sums.get_mut(..count) else { return };
+    let fours = weights.chunks_exact(x.len().saturating_mul(4).max(1));
+    let (to, rest) = sums.as_chunks_mut::<4>();
+    let behind = weights.get(to.len().saturating_mul(4).saturating_mul(x.len())..).unwrap_or(&[]);
+    for (sums, weights) in to.iter_mut().zip(fours) {
+        *sums = dot_4(weights, x, zero_point);
+    }
+    for (sum, weights) in rest.iter_mut().zip(behind.chunks_exact(x.len().max(1))) {
+        *sum = dot_1(weights, x, zero_point);
+    }
+}
+
+#[inline(always)]
+fn pairs(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) {
     #[cfg(thumbnet_dsp)]
-    super::dsp::copy_rows(from, [rows, row], to);
-    #[cfg(thumbnet_helium)]
-    super::conv_helium::copy_rows(from, [rows, row], to);
-    #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
-    for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.bytes.chunks(from.pitch.max(1))).take(rows) {
-        to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+    if super::dsp_rows::pairs(weights, count, x, zero_point, sums) {
+        return;
+    }
+    let rows = weights.chunks_exact(padded(x.len()).saturating_mul(2).max(1));
+    for (sums, row) in sums.as_chunks_mut::<2>().0.iter_mut().zip(rows).take(count.div_ceil(2)) {
+        *sums = pair(row, x, zero_point);
+    }
+}
+
+/// Both rows of a pair.
+fn pair(row: &[i8], x: &[i8], zero_point: i32) -> [i32; 2] {
+    let [mut first, mut second] = [0i32; 2];
+    for (weights, x) in row.as_chunks::<8>().0.iter().zip(x.chunks(4)) {
+        let [a, b, c, d, e, f, g, h] = weights.map(i8::cast_unsigned);
+        // Taps 1 and 2 of four have changed places.
+        for (pair, &x) in [[a, b], [e, f], [c, d], [g, h]].into_iter().zip(x) {
+            let (pair, x) = (i16::from_le_bytes(pair), i32::from(x).wrapping_sub(zero_point));
+            let low = i32::from(pair as i8);
+            first = first.wrapping_add(x.wrapping_mul(low));
+            second = second.wrapping_add(x.wrapping_mul(i32::from(pair).wrapping_sub(low) >> 8));
+        }
+    }
+    [first, second]
+}
+
+/// The weight of a row at a tap.
+pub(super) fn weight(layout: Layout, weights: &[i8], inputs: usize, row: usize, tap: usize) -> i8 {
+    match layout {
+        Layout::Pairs => super::pairs::weight(weights, inputs, row, tap),
+        _ => weights[row * inputs + tap],
     }
 }

@@ -5,61 +5,83 @@
 //! steps in Q0.31. An output is within one unit of the real value; see the tests.
 
 use super::Softmax;
-use crate::fixed::{doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, rounding_shift_right};
+use crate::fixed::{doubling_high_mul_by, exp_of_negative, reciprocal_of_one_plus};
 
 /// Softmax of each row of `x`.
 pub fn softmax(p: &Softmax, x: &[i8], y: &mut [i8]) {
     for (x, y) in x.chunks_exact(p.row.max(1)).zip(y.chunks_exact_mut(p.row.max(1))) {
-        let row = Row::new(p, x);
-        x.iter().zip(y).for_each(|(&x, y)| *y = row.probability(x));
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+        row(p, y);
     }
 }
 
 /// Softmax of each row where it lies.
 pub fn softmax_in_place(p: &Softmax, y: &mut [i8]) {
-    for y in y.chunks_exact_mut(p.row.max(1)) {
-        let row = Row::new(p, y);
-        y.iter_mut().for_each(|y| *y = row.probability(*y));
+    y.chunks_exact_mut(p.row.max(1)).for_each(|y| row(p, y));
+}
+
+/// Exponentials of a row that are kept between the sum and the quotients; those of longer rows are computed twice.
+const KEPT: usize = 16;
+
+#[inline(never)]
+fn row(p: &Softmax, y: &mut [i8]) {
+    let max = y.iter().copied().max().unwrap_or(i8::MIN);
+    let mut kept = [0; KEPT];
+    let sum = if let Some(kept) = kept.get_mut(..y.len()) {
+        kept.iter_mut().zip(&*y).for_each(|(exp, &q)| *exp = exp_of(p, max, q));
+        sum(kept.iter().copied())
+    } else {
+        sum(y.iter().map(|&q| exp_of(p, max, q)))
+    };
+    let quotient = Quotient::new(sum);
+    if y.len() <= KEPT {
+        y.iter_mut().zip(kept).for_each(|(y, exp)| *y = quotient.of(exp));
+    } else {
+        y.iter_mut().for_each(|y| *y = quotient.of(exp_of(p, max, *y)));
     }
 }
 
-/// What all elements of a row share.
-struct Row<'p> {
-    p: &'p Softmax,
-    max: i8,
-    /// `1 / Σ` as a mantissa in Q0.31 ...
-    reciprocal: i32,
-    /// ... and the number of bits that the sum has above 1.
-    bits: i32,
+/// `e^(β·s·(q − max))` in Q0.31; 0 where it is too small to count.
+#[inline(never)]
+fn exp_of(p: &Softmax, max: i8, q: i8) -> i32 {
+    let difference = i32::from(q) - i32::from(max);
+    if difference < p.diff_min {
+        return 0;
+    }
+    exp_of_negative(doubling_high_mul_by(difference.wrapping_shl(p.scale.shift as u32), p.scale.multiplier))
 }
 
-impl<'p> Row<'p> {
-    fn new(p: &'p Softmax, x: &[i8]) -> Self {
-        let max = x.iter().copied().max().unwrap_or(i8::MIN);
-        let mut row = Self { p, max, reciprocal: 0, bits: 0 };
-        let exps = x.iter().filter_map(|&x| row.exp(x));
-        let sum = exps.fold(0i32, |sum, exp| sum.saturating_add(rounding_shift_right(exp, 12)));
+/// Sum of exponentials in Q12.19.
+#[inline(always)]
+fn sum(exps: impl Iterator<Item = i32>) -> i32 {
+    exps.fold(0i32, |sum, exp| sum.saturating_add(((exp as u32).wrapping_add(1 << 11) >> 12) as i32))
+}
+
+/// Division by the sum.
+#[derive(Clone, Copy)]
+struct Quotient {
+    /// `1 / Σ` as a mantissa in Q0.31.
+    reciprocal: i32,
+    /// Bits that the product has too many, and half of their unit.
+    shift: u32,
+    half: u32,
+}
+
+impl Quotient {
+    fn new(sum: i32) -> Self {
         let headroom = sum.leading_zeros();
-        row.bits = 12 - headroom as i32;
         // The sum as 1.f in Q0.31 without its leading one.
         let fraction = sum.cast_unsigned().wrapping_shl(headroom).wrapping_sub(1 << 31).cast_signed();
-        row.reciprocal = reciprocal_of_one_plus(fraction);
-        row
+        // It has 12 − headroom bits above 1.
+        let shift = (12 - headroom as i32 + 31 - 8).clamp(0, 31) as u32;
+        Self { reciprocal: reciprocal_of_one_plus(fraction), shift, half: 1 << shift >> 1 }
     }
 
-    /// `e^(β·s·(q − max))` in Q0.31; `None` where it is too small to count.
     #[inline(always)]
-    fn exp(&self, q: i8) -> Option<i32> {
-        let difference = i32::from(q) - i32::from(self.max);
-        let scale = self.p.scale;
-        (difference >= self.p.diff_min)
-            .then(|| exp_of_negative(doubling_high_mul(difference.wrapping_shl(scale.shift as u32), scale.multiplier)))
-    }
-
-    fn probability(&self, q: i8) -> i8 {
-        let Some(exp) = self.exp(q) else { return i8::MIN };
-        let shift = (self.bits + 31 - 8).clamp(0, 31) as u32;
-        let value = rounding_shift_right(doubling_high_mul(self.reciprocal, exp), shift);
-        (value - 128).clamp(-128, 127) as i8
+    fn of(self, exp: i32) -> i8 {
+        // Neither is negative, so that half up is half away from zero.
+        let product = doubling_high_mul_by(exp, self.reciprocal) as u32;
+        let value = product.wrapping_add(self.half) >> (self.shift & 31);
+        (value as i32 - 128).min(127) as i8
     }
 }

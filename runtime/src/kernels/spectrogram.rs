@@ -6,6 +6,7 @@
 //! - `X = FFT(v)` ([`super::fft`]), `P[k] = floor((re² + im²) / 2^12)`,
 //! - `E[b] = Σ_k f[b][k] · P[k]`, the filters `f` in Q3.12, most often triangles on the mel scale,
 //! - `L[b] = max(log2 E[b], floor)` in Q6.10 with `log2 0 = 0`,
+//! - with normalization `L` is `V` of [`super::pcen`] in Q14.16 instead, from a memory of each band,
 //! - with coefficients `L'[c] = round(Σ_b d[c][b] · L[b] / 2^15)`, half up: cepstral coefficients where `d` is the DCT-II,
 //! - `y[b] = clamp(round(m · (L[b] + offset[b])) + zero point)`, rounded twice as in [`super::conv2d`].
 //!
@@ -14,14 +15,20 @@
 //! Source of the definitions: Davis and Mermelstein, "Comparison of parametric representations for monosyllabic word
 //! recognition", 1980.
 
-use super::energies::{Filters, log_energies};
+use super::energies::{Filters, log_energies, normalized_energies};
 use super::fft::{self, Complex};
 use super::{Channel, Spectrogram, framing};
 
-/// Bytes of scratch: the spectrum, then the energies of the bands.
+/// Bytes of scratch: the memories of the bands where they are no state, the spectrum, then the energies of the bands.
 #[must_use]
-pub const fn scratch_len(p: &Spectrogram<'_>) -> usize {
-    fft_len(p).saturating_add(p.bands.len()).saturating_mul(4)
+pub const fn scratch_len(p: &Spectrogram<'_>, has_states: bool) -> usize {
+    let memories = if has_states { 0 } else { memory_len(p) };
+    memories.saturating_add(fft_len(p)).saturating_add(p.bands.len()).saturating_mul(4)
+}
+
+/// Words of the memories of all bands.
+const fn memory_len(p: &Spectrogram<'_>) -> usize {
+    if p.pcen.is_some() { p.bands.len().saturating_mul(2) } else { 0 }
 }
 
 const fn fft_len(p: &Spectrogram<'_>) -> usize {
@@ -31,24 +38,41 @@ const fn fft_len(p: &Spectrogram<'_>) -> usize {
 /// Computes the frames of every row of `x`, `[batch, samples]`, into `y`, `[batch, frames, features]`.
 pub fn spectrogram(p: &Spectrogram<'_>, x: &[i16], y: &mut [i8], scratch: &mut [i8]) {
     let rows = x.chunks_exact(p.samples.max(1)).zip(y.chunks_exact_mut(p.frames.saturating_mul(p.features()).max(1)));
-    rows.for_each(|(x, y)| frames(p, &[], x, y, scratch, framing::quantized(p.zero_point)));
+    rows.for_each(|(x, y)| afresh(p, x, y, scratch, framing::quantized(p.zero_point)));
 }
 
-/// What [`spectrogram`] computes before it quantizes, in Q6.10: what a network is trained on.
+/// What [`spectrogram`] computes before it quantizes, in Q6.10, or Q14.16 where energies are normalized: what a network is trained on.
 pub fn features(p: &Spectrogram<'_>, x: &[i16], y: &mut [i32], scratch: &mut [i8]) {
-    frames(p, &[], x, y, scratch, |value, _| value);
+    afresh(p, x, y, scratch, |value, _| value);
 }
 
-/// The same for one row, from the samples `before` it, `F − hop` of them, which become the last ones.
-pub fn spectrogram_from(p: &Spectrogram<'_>, x: &[i16], before: &mut [i16], y: &mut [i8], scratch: &mut [i8]) {
-    frames(p, before, x, y, scratch, framing::quantized(p.zero_point));
+/// The same for one row, from the samples `before` it, `F − hop` of them, which become the last ones, and with the memories
+/// of the bands, where the energies are normalized.
+pub fn spectrogram_from(
+    p: &Spectrogram<'_>,
+    x: &[i16],
+    before: &mut [i16],
+    memories: &mut [Complex],
+    y: &mut [i8],
+    scratch: &mut [i8],
+) {
+    frames(p, before, memories, x, y, scratch, framing::quantized(p.zero_point));
     framing::remember(before, x);
+}
+
+/// Computes one row as if silence had been before.
+fn afresh<T>(p: &Spectrogram<'_>, x: &[i16], y: &mut [T], scratch: &mut [i8], emit: impl Fn(i32, &Channel) -> T) {
+    let Some((memories, scratch)) = scratch.split_at_mut_checked(memory_len(p).saturating_mul(4)) else { return };
+    let Ok(memories) = bytemuck::try_cast_slice_mut::<i8, Complex>(memories) else { return };
+    memories.fill([0; 2]);
+    frames(p, &[], memories, x, y, scratch, emit);
 }
 
 /// Where there is nothing `before`, silence was.
 fn frames<T>(
     p: &Spectrogram<'_>,
     before: &[i16],
+    memories: &mut [Complex],
     x: &[i16],
     y: &mut [T],
     scratch: &mut [i8],
@@ -63,7 +87,10 @@ fn frames<T>(
         let start = number.saturating_mul(p.hop);
         load(p, framing::frame(before, x, past, start, p.window.len()), spectrum);
         fft::real(spectrum, p.twiddles);
-        log_energies(filters, spectrum, energies);
+        match &p.pcen {
+            Some(pcen) => normalized_energies(filters, pcen, memories, spectrum, energies),
+            None => log_energies(filters, spectrum, energies),
+        }
         put(p, energies, y, &emit);
     }
 }

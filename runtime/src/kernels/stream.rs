@@ -30,9 +30,13 @@ impl<'a> Stream<'a> {
 
     /// Whether the input lies apart, or as many times `step` elements behind the output: elements that do not differ in their place
     /// modulo `step` then share no memory.
-    #[cfg(not(thumbnet_helium))]
     pub(super) const fn is_shifted_by_multiple_of(&self, step: usize) -> bool {
         self.apart.is_some() || self.input.is_multiple_of(step)
+    }
+
+    /// Whether the output lies exactly over the input.
+    pub(super) const fn is_in_place(&self) -> bool {
+        self.apart.is_none() && self.input == 0
     }
 
     /// What has not been overwritten of the input, at its old place.

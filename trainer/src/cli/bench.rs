@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-use thumbnet_trainer::run::{Target, code_len, features, input_bytes, run};
+use anyhow::{Result, ensure};
+use thumbnet::Model;
+use thumbnet::format::DType;
+use thumbnet_trainer::run::{Part, Target, code_len, features, part, run};
 
 use super::{inspect, read, with_model};
 
@@ -17,13 +19,22 @@ pub struct Args {
     /// Also step by step.
     #[arg(long)]
     steps: bool,
+    /// For a model that streams: samples, or rows, per second.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Clock in MHz that the real-time factor and the latency are given for, at one instruction per clock.
+    #[arg(long, default_value_t = 64.0)]
+    clock: f64,
 }
 
 pub fn bench(args: &Args) -> Result<()> {
+    ensure!(args.clock > 0.0, "--clock {} must be positive", args.clock);
+    ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be positive");
     let bytes = read(&args.model)?;
     with_model(&args.model, |model| {
         let macs = model.info().macs.max(1);
-        let input: Vec<u8> = (0..input_bytes(model)).map(|i| ((37 * i + 11) % 256) as u8 ^ 0x80).collect();
+        let input = input(model);
+        let part = part(model);
         println!(
             "{}: {} bytes of model, {macs} multiply-accumulates, arena {} bytes",
             model.info().name,
@@ -31,6 +42,9 @@ pub fn bench(args: &Args) -> Result<()> {
             model.arena_len()
         );
         println!("features of the runtime: {}", features(model).join(", "));
+        if let Some(Part { frames, hop }) = part {
+            println!("streams {frames} frames of {hop} per run; {} of the arena's bytes are state", model.state_len());
+        }
         println!("core  instructions  per MAC     load  stack  code in flash");
         for &target in args.on.iter().filter(|&&target| target != Target::Host) {
             match run(&bytes, &input, target) {
@@ -44,6 +58,9 @@ pub fn bench(args: &Args) -> Result<()> {
                         target.to_string(),
                         count as f64 / macs as f64
                     );
+                    if let Some(part) = part {
+                        println!("      {}", streamed(part, count, args));
+                    }
                     for (number, step) in model.steps().enumerate().filter(|_| args.steps) {
                         let output = model.tensors().get(model.first_result() + number as u32);
                         let macs = output.map_or(0, |output| inspect::macs(model, &step, &output));
@@ -60,4 +77,32 @@ pub fn bench(args: &Args) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// A pattern of bytes for every input; numbers of 32 bits are as large as can be, so that a sequence is whole.
+fn input(model: &Model<'_>) -> Vec<u8> {
+    let of_input = |index: usize| {
+        let tensor = model.input(index);
+        let len = tensor.as_ref().and_then(|tensor| tensor.bytes()).unwrap_or(0);
+        let is_i32 = tensor.is_some_and(|tensor| tensor.dtype == DType::I32);
+        let byte =
+            move |i: u32| if is_i32 { i32::MAX.to_le_bytes()[i as usize % 4] } else { (37 * i + 11) as u8 ^ 0x80 };
+        (0..len).map(byte)
+    };
+    (0..model.input_count()).flat_map(of_input).collect()
+}
+
+/// What people who feed a stream want to know of a run of so many instructions.
+fn streamed(Part { frames, hop }: Part, count: u64, args: &Args) -> String {
+    let per_frame = count as f64 / f64::from(frames.max(1));
+    let seconds = count as f64 / (1e6 * args.clock);
+    let real_time = args.rate.map_or("with --rate its real-time factor".to_owned(), |rate| {
+        let lasts = f64::from(frames * hop) / rate;
+        format!("{:.1} ms of signal per run, real-time factor {:.4}", 1e3 * lasts, seconds / lasts)
+    });
+    format!(
+        "{per_frame:.0} instructions per frame; at {} MHz {:.2} ms from the last sample to the answer; {real_time}",
+        args.clock,
+        1e3 * seconds
+    )
 }

@@ -1,9 +1,11 @@
 //! `thumbnet check`: whether a model fits a chip, before anything is flashed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet_trainer::run::{Report, Target, code_len, features, input_bytes, run};
+use serde_json::json;
+use thumbnet_build::{Chip, Core, Fit, Memory, Region, size, stack_len};
+use thumbnet_trainer::run::{Clocks, Report, Target, code_len, features, input_bytes, run};
 
 use super::{read, with_model};
 
@@ -11,109 +13,169 @@ use super::{read, with_model};
 pub struct Args {
     /// The model file.
     model: PathBuf,
-    /// The core of the chip, or the nearest of those that can be emulated.
-    #[arg(long, value_enum, default_value = "m4")]
-    core: Target,
-    /// Flash of the chip: bytes, or with K or M.
-    #[arg(long, value_parser = size, required_unless_present = "memory")]
-    flash: Option<u64>,
-    /// RAM of the chip: bytes, or with K or M.
-    #[arg(long, value_parser = size, required_unless_present = "memory")]
-    ram: Option<u64>,
-    /// A linker script with the regions FLASH and RAM, instead.
-    #[arg(long, value_name = "memory.x", conflicts_with_all = ["flash", "ram"])]
+    /// A chip by its name in probe-rs's target list, for instance nRF52840.
+    #[arg(long, conflicts_with = "memory")]
+    chip: Option<String>,
+    /// A linker script with the regions FLASH and RAM.
+    #[arg(long, value_name = "memory.x")]
     memory: Option<PathBuf>,
-    /// Clock in MHz.
-    #[arg(long, default_value_t = 64.0)]
-    clock: f64,
-}
-
-/// What takes up a kind of memory.
-struct Budget {
-    name: &'static str,
-    parts: Vec<(&'static str, u64)>,
-    there: u64,
-}
-
-impl Budget {
-    fn needed(&self) -> u64 {
-        self.parts.iter().map(|(_, bytes)| bytes).sum()
-    }
-
-    fn print(&self) {
-        let parts: Vec<String> = self.parts.iter().map(|(name, bytes)| format!("{name} {bytes}")).collect();
-        let needed = self.needed();
-        let verdict = match self.there.checked_sub(needed) {
-            Some(left) => format!("fits, {left} left"),
-            None => format!("does not fit, {} too many", needed - self.there),
-        };
-        println!("{:5}  {needed:8} of {:8} bytes: {verdict} ({})", self.name, self.there, parts.join(", "));
-    }
+    /// The core of the chip, or the nearest of those that can be emulated; that of --chip, or m4.
+    #[arg(long, value_enum)]
+    core: Option<Target>,
+    /// Flash: bytes, or with K or M; instead of what the chip or the script has.
+    #[arg(long, value_parser = size)]
+    flash: Option<u64>,
+    /// RAM: bytes, or with K or M; instead of what the chip or the script has.
+    #[arg(long, value_parser = size)]
+    ram: Option<u64>,
+    /// Clock, for instance 64MHz: also the time of an inference.
+    #[arg(long, value_parser = megahertz)]
+    clock: Option<f64>,
+    /// One object of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn check(args: &Args) -> Result<()> {
-    ensure!(args.core != Target::Host, "--core host is no Cortex-M: name one of them");
-    ensure!(args.clock > 0.0, "--clock {} must be positive", args.clock);
-    let (flash, ram) = match &args.memory {
-        Some(path) => (region(path, "FLASH")?, region(path, "RAM")?),
-        None => (args.flash.unwrap_or(0), args.ram.unwrap_or(0)),
-    };
+    let (memory, core) = place(args)?;
     let bytes = read(&args.model)?;
-    let (code, report) = with_model(&args.model, |model| {
-        let input: Vec<u8> = (0..input_bytes(model)).map(|i| ((37 * i + 11) % 256) as u8 ^ 0x80).collect();
-        let (_, report) = run(&bytes, &input, args.core)?;
-        Ok((code_len(args.core, &features(model))?.unwrap_or(0), report))
+    let (fit, cost) = with_model(&args.model, |model| {
+        let cost = Cost::measure(&bytes, model, core)?;
+        let fit = Fit::new(model, memory.clone()).flash("runtime", cost.code).ram("stack", cost.stack);
+        Ok((fit, cost))
     })?;
-    let Report { peak_ram, stack, instructions, .. } = report;
-    let budgets = [
-        Budget { name: "flash", parts: vec![("model", bytes.len() as u64), ("runtime", code)], there: flash },
-        Budget { name: "RAM", parts: vec![("arena", peak_ram), ("stack", stack.unwrap_or(0))], there: ram },
-    ];
-    budgets.iter().for_each(Budget::print);
-    let count = instructions.map_or(0, |count| count.max);
-    println!(
-        "time   {count} instructions on the {}, {:.3} ms at {} MHz and one per clock: a lower bound",
-        args.core,
-        count as f64 / (1e3 * args.clock),
-        args.clock
-    );
-    println!("your own code, its stack and its data come on top");
-    let too_small: Vec<&str> =
-        budgets.iter().filter(|budget| budget.needed() > budget.there).map(|budget| budget.name).collect();
-    if !too_small.is_empty() {
-        bail!(
-            "the model does not fit into the {}: train a smaller network, export a sequence with --stream, or take another chip",
-            too_small.join(" and the ")
-        );
+    if args.json {
+        println!("{:#}", as_json(&fit, &cost, core, args.clock));
+    } else {
+        println!("{fit}");
+        cost.print(core, args.clock);
+        println!("your own code, its stack and its data come on top");
+    }
+    if !fit.fits() {
+        let full: Vec<&str> =
+            [&fit.flash, &fit.ram].iter().filter(|budget| !budget.fits()).map(|budget| budget.kind).collect();
+        bail!("the model does not fit into the {}\n{}", full.join(" and the "), fit.advice().join("\n"));
     }
     Ok(())
 }
 
-fn size(text: &str) -> Result<u64> {
-    let text = text.trim();
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
+/// What there is, and the emulated core for it.
+fn place(args: &Args) -> Result<(Memory, Target)> {
+    let chip = args.chip.as_deref().map(Chip::find).transpose()?;
+    let core = args.core.or(chip.as_ref().map(|chip| target(chip.core))).unwrap_or(Target::M4);
+    ensure!(core != Target::Host, "--core host is no Cortex-M: name one of them");
+    let mut memory = match (chip, &args.memory) {
+        (Some(chip), _) => chip.memory,
+        (None, Some(path)) => Memory::of_script(path)?,
+        (None, None) => match (args.flash, args.ram) {
+            (Some(flash), Some(ram)) => Memory::of_sizes(flash, ram),
+            _ => bail!("how large is the chip? Give --chip, --memory, or both --flash and --ram"),
+        },
     };
-    let number = match digits.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => digits.parse::<u64>().ok(),
+    let mut replace = |region: fn(&mut Memory) -> &mut Region, len: Option<u64>| {
+        if let Some(len) = len {
+            region(&mut memory).len = len;
+        }
     };
-    number
-        .and_then(|number| number.checked_mul(unit))
-        .with_context(|| format!("\"{text}\" is no size: expected bytes, or a number with K or M, for instance 256K"))
+    replace(|memory| &mut memory.flash, args.flash);
+    replace(|memory| &mut memory.ram, args.ram);
+    for (name, region) in [("flash", &memory.flash), ("ram", &memory.ram)] {
+        ensure!(region.len > 0, "probe-rs's target list has no {name} of {}: give --{name}", memory.source);
+    }
+    Ok((memory, core))
 }
 
-/// The length of a region of a linker script.
-fn region(path: &Path, name: &str) -> Result<u64> {
-    let text = String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))?;
-    let line = text.lines().find(|line| {
-        let head = line.split(':').next().unwrap_or_default();
-        head.split_whitespace().next() == Some(name)
-    });
-    let length = line.and_then(|line| line.split("LENGTH").nth(1)).and_then(|rest| rest.trim().strip_prefix('='));
-    let length = length.with_context(|| format!("{} has no region {name} with a LENGTH", path.display()))?;
-    size(length.split(['/', ',']).next().unwrap_or_default()).with_context(|| path.display().to_string())
+const fn target(core: Core) -> Target {
+    match core {
+        Core::M0 => Target::M0,
+        Core::M3 => Target::M3,
+        Core::M4 => Target::M4,
+        Core::M7 => Target::M7,
+        Core::M33 => Target::M33,
+        Core::M55 => Target::M55,
+    }
+}
+
+fn core(target: Target) -> Core {
+    match target {
+        Target::M0 => Core::M0,
+        Target::M3 => Core::M3,
+        Target::M7 => Core::M7,
+        Target::M33 => Core::M33,
+        Target::M55 => Core::M55,
+        Target::M4 | Target::Host => Core::M4,
+    }
+}
+
+/// What an inference and its code cost on a core.
+struct Cost {
+    code: u64,
+    stack: u64,
+    macs: u64,
+    /// Instructions, or why they are not known.
+    instructions: Result<u64>,
+}
+
+impl Cost {
+    fn measure(bytes: &[u8], model: &thumbnet::Model<'_>, target: Target) -> Result<Self> {
+        let code = code_len(target, &features(model))?.context("the host has no flash")?;
+        let input: Vec<u8> = (0..input_bytes(model)).map(|i| ((37 * i + 11) % 256) as u8 ^ 0x80).collect();
+        let macs = model.info().macs;
+        let most = stack_len(core(target));
+        Ok(match run(bytes, &input, target) {
+            Ok((_, Report { stack, instructions, .. })) => {
+                let instructions = instructions.map(|count| count.max).context("nothing was counted");
+                Self { code, stack: stack.unwrap_or(most), macs, instructions }
+            }
+            // The emulated M0 has less memory than most chips with one.
+            Err(error) => Self { code, stack: most, macs, instructions: Err(error) },
+        })
+    }
+
+    fn milliseconds(&self, target: Target, clock: Option<f64>) -> Option<f64> {
+        let count = *self.instructions.as_ref().ok()?;
+        Some(count as f64 * target.clocks()?.per_instruction / (1e3 * clock?))
+    }
+
+    fn print(&self, target: Target, clock: Option<f64>) {
+        match &self.instructions {
+            Ok(count) => println!("time   {count} instructions on the {target}, {} multiply-accumulates", self.macs),
+            Err(why) => println!(
+                "time   not known on the {target}, {} multiply-accumulates; the stack is the most that any model takes: {why:#}",
+                self.macs
+            ),
+        }
+        if let (Some(ms), Some(clock), Some(clocks)) = (self.milliseconds(target, clock), clock, target.clocks()) {
+            let Clocks { per_instruction, source } = clocks;
+            println!("       about {ms:.3} ms at {clock} MHz in memory without wait states");
+            println!("       and {per_instruction} clocks per instruction ({source})");
+        }
+    }
+}
+
+fn as_json(fit: &Fit, cost: &Cost, core: Target, clock: Option<f64>) -> serde_json::Value {
+    json!({
+        "fits": fit.fits(),
+        "core": core.to_string(),
+        "needs": { "flash": fit.flash.needed(), "ram": fit.ram.needed() },
+        "fit": fit,
+        "macs": cost.macs,
+        "instructions": cost.instructions.as_ref().ok(),
+        "clock_mhz": clock,
+        "clocks_per_instruction": core.clocks().map(|clocks| clocks.per_instruction),
+        "milliseconds": cost.milliseconds(core, clock),
+    })
+}
+
+/// A clock: `64`, `64MHz`, `32768 kHz`.
+fn megahertz(text: &str) -> Result<f64> {
+    let lower = text.trim().to_lowercase();
+    let units = [("ghz", 1e3), ("mhz", 1.0), ("khz", 1e-3), ("hz", 1e-6)];
+    let of_unit = units.iter().find_map(|&(unit, scale)| Some((lower.strip_suffix(unit)?, scale)));
+    let (number, scale) = of_unit.unwrap_or((&lower, 1.0));
+    let clock = number.trim().parse::<f64>().ok().map(|number| number * scale);
+    let clock = clock.filter(|clock| clock.is_finite() && *clock > 0.0);
+    clock.with_context(|| format!("\"{text}\" is no clock: expected for instance 64MHz"))
 }
 
 #[cfg(test)]
@@ -121,16 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_regions_are_read_as_linkers_write_them() {
-        for (text, bytes) in [("4096", 4096), ("256K", 256 << 10), ("1M", 1 << 20), ("0x8000", 32_768)] {
-            assert_eq!(size(text).unwrap(), bytes);
+    fn clocks_are_read_with_and_without_units() {
+        for (text, clock) in [("64", 64.0), ("64MHz", 64.0), ("1 GHz", 1e3), ("500khz", 0.5)] {
+            assert_eq!(megahertz(text).unwrap(), clock, "{text}");
         }
-        assert!(size("12 apples").unwrap_err().to_string().contains("12 apples"));
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let script = "MEMORY\n{\n  FLASH (rx) : ORIGIN = 0x0, LENGTH = 128K /* half */\n  RAM : ORIGIN = 0x20000000, LENGTH = 0x4000\n}\n";
-        std::fs::write(file.path(), script).unwrap();
-        assert_eq!(region(file.path(), "FLASH").unwrap(), 128 << 10);
-        assert_eq!(region(file.path(), "RAM").unwrap(), 16 << 10);
-        assert!(region(file.path(), "ROM").unwrap_err().to_string().contains("no region ROM"));
+        for text in ["", "fast", "-1MHz", "0"] {
+            assert!(megahertz(text).is_err(), "{text}");
+        }
     }
 }

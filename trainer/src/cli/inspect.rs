@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use thumbnet::Model;
-use thumbnet::format::{Op, Place, Step, Tensor};
+use thumbnet::format::{ConvParams, FullyConnectedParams, LstmParams, Op, Place, RecurrentParams, Step, Tensor};
 use thumbnet::kernels::{Layout, winograd};
 use thumbnet_trainer::run::features;
 
@@ -73,7 +73,10 @@ fn steps(model: &Model<'_>) {
 fn operator(step: &Step<'_>) -> String {
     match &step.op {
         Op::Conv2d(p) if p.layout == Layout::Winograd => "conv2d winograd".to_owned(),
-        Op::Conv2d(p) if p.layout == Layout::Pairs => "conv2d in pairs".to_owned(),
+        Op::Conv2d(ConvParams { layout: Layout::Pairs, .. })
+        | Op::FullyConnected(FullyConnectedParams { layout: Layout::Pairs, .. })
+        | Op::Lstm(LstmParams { layout: Layout::Pairs, .. })
+        | Op::Recurrent(RecurrentParams { layout: Layout::Pairs, .. }) => format!("{} in pairs", step.op.name()),
         Op::Lookup(p) => format!("lookup {:?}", p.function).to_lowercase(),
         op => op.name().to_owned(),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use thumbnet::listen::Settings;
 use thumbnet_trainer::data::read_wav;
-use thumbnet_trainer::run::{Listened, Target, listen as execute};
+use thumbnet_trainer::run::{Listened, Target, listen as execute, part};
 
 use super::{read, with_model};
 
@@ -43,8 +43,10 @@ pub fn listen(args: &Args) -> Result<()> {
     ensure!((0.0..=3600.0).contains(&args.refractory), "--refractory {} is not in 0..=3600 seconds", args.refractory);
     ensure!(args.clock > 0.0, "--clock {} must be positive", args.clock);
     let model = read(&args.model)?;
-    let labels: Vec<String> =
-        with_model(&args.model, |model| Ok(model.info().labels.iter().map(str::to_owned).collect()))?;
+    let (labels, part, ram) = with_model(&args.model, |model| {
+        let labels: Vec<String> = model.info().labels.iter().map(str::to_owned).collect();
+        Ok((labels, part(model), [model.arena_len(), model.state_len()]))
+    })?;
     let rate = args.rate;
     let samples: Vec<i16> =
         read_wav(&args.recording, rate)?.into_iter().map(thumbnet_trainer::front_end::quantize).collect();
@@ -65,15 +67,20 @@ pub fn listen(args: &Args) -> Result<()> {
     }
     let seconds = f64::from(runs) * per_run;
     println!("{} detections in {seconds:.1} s, {runs} runs of {:.0} ms", heard.len(), 1e3 * per_run);
+    println!("bytes: arena {}, of which state {}", ram[0], ram[1]);
     if let Some(cost) = cost {
+        let per_run = cost.total as f64 / f64::from(runs.max(1));
         println!(
-            "instructions per run: {:.0} on average, {} at most; at {} MHz and one per clock a real-time factor of {:.4}; \
-             stack {} bytes",
-            cost.total as f64 / f64::from(runs.max(1)),
+            "instructions per run: {per_run:.0} on average, {} at most; per frame {:.0}; stack {} bytes",
             cost.most,
+            per_run / part.map_or(1.0, |part| f64::from(part.frames.max(1))),
+            cost.stack
+        );
+        println!(
+            "at {} MHz and one per clock: real-time factor {:.4}, at most {:.2} ms from the last sample of a run to its answer",
             args.clock,
             cost.total as f64 / (seconds * args.clock * 1e6),
-            cost.stack
+            cost.most as f64 / (1e3 * args.clock)
         );
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use bytemuck::NoUninit;
 use thumbnet::compiled::Call;
 use thumbnet::fixed::Rounding;
-use thumbnet::format::{BinaryFunction, ReduceFunction};
+use thumbnet::format::{BinaryFunction, PcenParams, ReduceFunction};
 use thumbnet::kernels::{
     Accumulate, Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion,
     Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
@@ -145,23 +145,30 @@ structs! {
     Resize, Resize { input, output, align_corners, half_pixel_centers };
     MatMul, MatMul { size, input_zero_points, output_zero_point, scale, rounding, clamp };
     Recurrent<'_>, Recurrent {
-        cell, reverse, last_only, time, inputs, cells, memory_fraction, input_weights, recurrent_weights,
+        cell, reverse, last_only, time, inputs, cells, layout, memory_fraction, input_weights, recurrent_weights,
         input_channels, recurrent_channels
     };
     Spectrogram<'_>, Spectrogram {
-        samples, frames, hop, log2, floor, zero_point, window, twiddles, bands, weights, coefficients, channels
+        samples, frames, hop, log2, floor, pcen, zero_point, window, twiddles, bands, weights, coefficients, channels
     };
     Motion<'_>, Motion {
         rows, axes, frames, window, hop, statistics, log2, floor, zero_point, factors, twiddles, bands, weights, channels
     };
     Lstm<'_>, Lstm {
-        time, inputs, cells, input_zero_point, hidden_zero_point, hidden_offset, cell_fraction, clip, input_scales,
+        time, inputs, cells, layout, input_zero_point, hidden_zero_point, hidden_offset, cell_fraction, clip, input_scales,
         recurrent_scales, hidden, input_weights, recurrent_weights, biases
     };
     Svdf<'_>, Svdf {
         inputs, units, rank, memory, input_zero_point, output_zero_point, feature, output, feature_weights,
         time_weights, biases
     };
+}
+
+impl Literal for Option<PcenParams> {
+    fn literal(&self, _: &mut Tables<'_>) -> String {
+        // As it prints, it is the expression, but for the path.
+        self.map_or("None".to_owned(), |p| format!("Some(thumbnet::format::{p:?})"))
+    }
 }
 
 /// A bound step as an expression.
@@ -196,6 +203,9 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         Call::Lstm(p) => of("Lstm", &[p.literal(t)]),
         Call::LstmFrom(p) => of("LstmFrom", &[p.literal(t)]),
         Call::Recurrent(p) => of("Recurrent", &[p.literal(t)]),
+        Call::RecurrentUpTo(p) => of("RecurrentUpTo", &[p.literal(t)]),
+        Call::MaxPoolUpTo(p) => of("MaxPoolUpTo", &[p.literal(t)]),
+        Call::AveragePoolUpTo(p) => of("AveragePoolUpTo", &[p.literal(t)]),
         Call::RecurrentFrom(p) => of("RecurrentFrom", &[p.literal(t)]),
         Call::Spectrogram(p) => of("Spectrogram", &[p.literal(t)]),
         Call::SpectrogramFrom(p) => of("SpectrogramFrom", &[p.literal(t)]),

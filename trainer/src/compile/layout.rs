@@ -1,11 +1,11 @@
-//! Orders the weights of convolutions as a family of cores reads them fastest. The bits are the same in every order.
+//! Orders the weights of convolutions, fully connected and recurrent layers as a family of cores reads them fastest. The bits are the same in every order.
 
 use clap::ValueEnum;
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{ConvParams, Op};
 use thumbnet::kernels::{Channel, Layout};
 
-use super::data::relayout;
+use super::data::{relayout, replace};
 use super::program::Program;
 use crate::run::Target;
 
@@ -33,12 +33,13 @@ impl Family {
 /// Sums of products of a channel stay below this where its weights are stored in pairs.
 const MOST: i64 = 1 << 23;
 
-/// Packs the weights of the convolutions that gain by it.
+/// Packs the weights of the layers that gain by it.
 pub fn pack(program: &mut Program, family: Family) {
     if family == Family::Plain {
         return;
     }
     for number in 0..program.steps.len() {
+        pack_rows(program, number);
         let Op::Conv2d(params) = program.steps[number].op else { continue };
         let last = |tensor: usize| program.tensors[tensor].shape.last().map_or(1, |&dim| dim as usize);
         let (input, outputs) = (program.steps[number].inputs[0], last(program.first_result() + number));
@@ -50,6 +51,58 @@ pub fn pack(program: &mut Program, family: Family) {
             relayout(program, number, Layout::Pairs, taps * outputs, &bytes);
         }
     }
+}
+
+/// Packs the rows of a fully connected or recurrent layer: all of its matrices, or none.
+fn pack_rows(program: &mut Program, number: usize) {
+    let tensor = |tensor: usize| program.tensors[tensor].shape.as_slice();
+    let last = |shape: &[u32]| shape.last().map_or(1, |&dim| dim as usize);
+    let elements = |shape: &[u32]| shape.iter().product::<u32>() as usize;
+    let (x, y) = (tensor(program.steps[number].inputs[0]), tensor(program.first_result() + number));
+    let (inputs, outputs) = (last(x), last(y));
+    let matrices: Vec<[usize; 2]> = match &program.steps[number].op {
+        // A single row has none to be paired with.
+        Op::FullyConnected(_) if outputs > 1 => vec![[outputs, elements(x) / (elements(y) / outputs)]],
+        Op::Lstm(_) => vec![[4 * outputs, inputs], [4 * outputs, outputs]],
+        Op::Recurrent(p) => [inputs, outputs].map(|columns| [p.cell.gates() * outputs, columns]).into(),
+        _ => return,
+    };
+    let is_packable = |(number_of, &[rows, columns]): (usize, &[usize; 2])| {
+        let Some((Layout::Plain, start)) = matrix(program, number, number_of) else { return false };
+        // 256 · −128 − 128 has no room in 16 bits.
+        program.data[start as usize..][..rows * columns].iter().all(|&w| w.cast_signed() != i8::MIN)
+    };
+    if !matrices.iter().enumerate().all(is_packable) {
+        return;
+    }
+    for (number_of, &[rows, columns]) in matrices.iter().enumerate() {
+        let Some((_, start)) = matrix(program, number, number_of) else { return };
+        let bytes = in_pairs(bytemuck::cast_slice(&program.data[start as usize..][..rows * columns]), columns);
+        let start = replace(program, start, rows * columns, &bytes);
+        if let Some((_, to)) = offset(&mut program.steps[number].op, number_of) {
+            *to = start;
+        }
+    }
+    if let Some((layout, _)) = offset(&mut program.steps[number].op, 0) {
+        *layout = Layout::Pairs;
+    }
+}
+
+/// The layout of a layer's weights, and where its first or second matrix is.
+fn offset(op: &mut Op, number: usize) -> Option<(&mut Layout, &mut u32)> {
+    match (op, number) {
+        (Op::FullyConnected(p), 0) => Some((&mut p.layout, &mut p.weights)),
+        (Op::Lstm(p), 0) => Some((&mut p.layout, &mut p.input_weights)),
+        (Op::Lstm(p), 1) => Some((&mut p.layout, &mut p.recurrent_weights)),
+        (Op::Recurrent(p), 0) => Some((&mut p.layout, &mut p.input_weights)),
+        (Op::Recurrent(p), 1) => Some((&mut p.layout, &mut p.recurrent_weights)),
+        _ => None,
+    }
+}
+
+fn matrix(program: &Program, step: usize, number: usize) -> Option<(Layout, u32)> {
+    let mut op = program.steps[step].op;
+    offset(&mut op, number).map(|(layout, start)| (*layout, *start))
 }
 
 /// Whether a convolution may be stored in pairs, as [`Layout::Pairs`] says, and is the faster for it.

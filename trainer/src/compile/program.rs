@@ -83,6 +83,16 @@ impl Program {
         self.tensors.len() - self.steps.len()
     }
 
+    /// Whether a tensor says how many steps of another are there.
+    #[must_use]
+    pub fn is_length(&self, tensor: usize) -> bool {
+        let reads = |step: &StepDesc| {
+            let takes_one = matches!(step.op, Op::Recurrent(_) | Op::MaxPool2d(_) | Op::AveragePool2d(_));
+            takes_one && step.inputs.len() == 2 && step.inputs[1] == tensor
+        };
+        self.tensors[tensor].dtype == DType::I32 && self.steps.iter().any(reads)
+    }
+
     /// Indices of the states.
     pub fn states(&self) -> impl Iterator<Item = usize> + '_ {
         (self.inputs..self.first_result()).filter(|&tensor| self.tensors[tensor].constant.is_none())

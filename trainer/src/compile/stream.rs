@@ -50,6 +50,7 @@ struct Builder<'a> {
 pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)> {
     ensure!(frames > 0, "a run must take at least one frame");
     ensure!(program.states().next().is_none(), "the model streams already");
+    let program = &endless(program)?;
     let first = program.first_result();
     let mut builder = Builder {
         old: program,
@@ -68,6 +69,30 @@ pub fn stream(program: &Program, frames: usize) -> Result<(Program, Vec<String>)
         builder.now.push(now);
     }
     Ok(builder.finish())
+}
+
+/// Without the length of a masked sequence: a stream ends where nothing more is fed, and a recurrent layer has its answer then.
+fn endless(program: &Program) -> Result<Program> {
+    let mut program = program.clone();
+    if program.inputs != 2 || !program.is_length(1) {
+        return Ok(program);
+    }
+    for step in &mut program.steps {
+        if step.inputs.get(1) == Some(&1) {
+            ensure!(
+                matches!(step.op, Op::Recurrent(p) if p.reverse == 0),
+                "{} takes a masked sequence as a whole and cannot stream: take the last state of a recurrent layer, or export without \
+                 --stream",
+                step.op.name()
+            );
+            step.inputs.truncate(1);
+        }
+        step.inputs.iter_mut().filter(|input| **input > 1).for_each(|input| *input -= 1);
+    }
+    program.tensors.remove(1);
+    program.inputs = 1;
+    program.outputs.iter_mut().for_each(|output| *output -= 1);
+    Ok(program)
 }
 
 impl Builder<'_> {
@@ -124,10 +149,13 @@ impl Builder<'_> {
             return self.on_whole(op, &inputs, output);
         }
         match op {
-            Op::Spectrogram(p) => self.framed(op, vec![1, p.frame - p.hop], inputs[0], output, chunk),
+            Op::Spectrogram(p) => {
+                let memories = (p.pcen.smoothing > 0).then(|| vec![1, p.bands, 2]);
+                self.framed(op, vec![1, p.frame - p.hop], memories, inputs[0], output, chunk)
+            }
             Op::Motion(p) => {
                 let axes = self.shape(inputs[0])[2];
-                self.framed(op, vec![1, p.window - p.hop, axes], inputs[0], output, chunk)
+                self.framed(op, vec![1, p.window - p.hop, axes], None, inputs[0], output, chunk)
             }
             Op::Recurrent(p) if p.reverse == 0 => self.recurrent(op, p.cell, inputs[0], output, chunk),
             Op::Conv2d(mut p) => match self.window(inputs[0], [p.size[0], p.dilation[0], p.stride[0]], p.pad, chunk) {
@@ -226,13 +254,24 @@ impl Builder<'_> {
         window
     }
 
-    /// A front end, whose frames share samples: it keeps the `past` ones.
-    fn framed(&mut self, op: Op, past: Vec<u32>, input: usize, output: usize, chunk: u32) -> Now {
+    /// A front end, whose frames share samples: it keeps the `past` ones, and what else it remembers.
+    fn framed(
+        &mut self,
+        op: Op,
+        past: Vec<u32>,
+        memories: Option<Vec<u32>>,
+        input: usize,
+        output: usize,
+        chunk: u32,
+    ) -> Now {
         let place = self.now[input].place;
+        let like = self.desc(place).clone();
         let mut places = vec![place];
         if !past.contains(&0) {
-            let like = self.desc(place).clone();
             places.push(self.state(&like, format!("{}/past", like.name), DType::I16, past));
+        }
+        if let Some(shape) = memories {
+            places.push(self.state(&like, format!("{}/memories", like.name), DType::I32, shape));
         }
         let mut tensor = self.old.tensors[output].clone();
         tensor.shape[1] = chunk;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::waveform::Waveform;
 
 /// How far images and recordings may be changed. All zeros changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
     /// Largest shift in pixels, down and across (a random crop of an image padded by as much).

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Dataset, Targets};
 
@@ -20,7 +20,7 @@ pub(super) fn load(path: &Path, label: Option<&str>, classify: bool) -> Result<D
     ensure!(last > 0, "{} has one column, expected features and a target", path.display());
     let (mut inputs, mut labels) = (Vec::new(), Vec::new());
     for record in reader.records() {
-        let record = record.with_context(|| format!("in {}", path.display()))?;
+        let record = record.map_err(|error| malformed(&error, path))?;
         let line = record.position().map_or(0, csv::Position::line);
         for (column, field) in record.iter().enumerate() {
             if column == target {
@@ -37,14 +37,25 @@ pub(super) fn load(path: &Path, label: Option<&str>, classify: bool) -> Result<D
         let data = labels.iter().map(|(line, field)| number(field, path, *line, name)).collect::<Result<_>>()?;
         (Targets::Values { width: 1, data }, Vec::new())
     };
-    Ok(Dataset { shape: vec![last], inputs, targets, classes, range: None })
+    Ok(Dataset { shape: vec![last], inputs, targets, classes, range: None, lengths: vec![] })
 }
 
 fn number(field: &str, path: &Path, line: u64, column: &str) -> Result<f32> {
     let value: Option<f32> = field.trim().parse().ok().filter(|value: &f32| value.is_finite());
     value.with_context(|| {
-        format!("{}, line {line}, column \"{column}\": \"{field}\" is not a finite number", path.display())
+        format!(
+            "{}, line {line}, column \"{column}\": \"{field}\" is not a finite number: fill the gap or remove the row",
+            path.display()
+        )
     })
+}
+
+fn malformed(error: &csv::Error, path: &Path) -> anyhow::Error {
+    let csv::ErrorKind::UnequalLengths { pos, expected_len, len } = error.kind() else {
+        return anyhow!("{}: {error}", path.display());
+    };
+    let line = pos.as_ref().map_or(0, csv::Position::line);
+    anyhow!("{}, line {line}: {len} fields, the header has {expected_len}: complete or remove the row", path.display())
 }
 
 fn classes(labels: &[(u64, String)]) -> (Targets, Vec<String>) {
@@ -78,7 +89,13 @@ mod tests {
         assert!(error.contains("line 2") && error.contains("\"b\"") && error.contains("NaN"), "{error}");
         let error = read("a,b,y\n1,2,0\n", Some("z"), true).unwrap_err().to_string();
         assert!(error.contains("\"z\"") && error.contains("\"a\""), "{error}");
-        let error = format!("{:#}", read("a,y\n1,2\n1\n", None, false).unwrap_err());
-        assert!(error.contains("line: 3") || error.contains("line 3"), "{error}");
+        for (field, column) in [("inf,2", "a"), ("1,-inf", "y"), ("1,1e99", "y"), (",1", "a")] {
+            let error = format!("{:#}", read(&format!("a,y\n1,2\n{field}\n"), None, false).unwrap_err());
+            assert!(error.contains(&format!("line 3, column \"{column}\"")) && error.contains("finite"), "{error}");
+        }
+        for (row, len) in [("1", 1), ("1,2,3", 3)] {
+            let error = format!("{:#}", read(&format!("a,y\n1,2\n{row}\n"), None, false).unwrap_err());
+            assert!(error.contains(&format!("line 3: {len} fields, the header has 2: complete")), "{error}");
+        }
     }
 }

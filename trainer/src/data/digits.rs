@@ -82,6 +82,7 @@ pub(super) fn generate(count: usize, seed: u64) -> Dataset {
         targets: Targets::Classes(labels),
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         range: Some([0.0, 255.0]),
+        lengths: vec![],
     }
 }
 

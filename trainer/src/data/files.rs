@@ -57,14 +57,45 @@ pub(super) fn labelled(root: &Path, endings: &[&str], split: &Split<'_>) -> Resu
         check_known(&test, &folder, &classes)?;
         parts.push(of_classes(&test, &classes, endings)?);
     }
-    let (train, test) = if !split.files.is_empty() {
-        matching(root, parts.concat(), split.files)?
-    } else if let [train, test] = &parts[..] {
-        (train.clone(), test.clone())
-    } else {
-        by_chance(parts.concat(), classes.len(), split)
-    };
+    let (train, test) = sides(root, &parts, classes.len(), split)?;
     Ok(Files { classes, train, test })
+}
+
+/// Files with one of these endings in `<root>/train/` and `<root>/test/`, or in `<root>/`, without a class.
+///
+/// # Errors
+/// As [`labelled`].
+pub(super) fn unlabelled(root: &Path, endings: &[&str], split: &Split<'_>) -> Result<Files> {
+    ensure!(root.is_dir(), "there is no folder {}", root.display());
+    let (train, test) = (root.join("train"), root.join("test"));
+    let folders = if !train.is_dir() {
+        vec![root.to_owned()]
+    } else if test.is_dir() {
+        vec![train, test]
+    } else {
+        vec![train]
+    };
+    let of = |folder: &PathBuf| -> Result<Vec<(usize, PathBuf)>> {
+        Ok(files(folder, endings)?.into_iter().map(|path| (0, path)).collect())
+    };
+    let parts: Vec<_> = folders.iter().map(of).collect::<Result<_>>()?;
+    if let Some((_, empty)) = parts.iter().zip(&folders).find(|(part, _)| part.is_empty()) {
+        bail!("{} holds no .{} files", empty.display(), endings.join(" or ."));
+    }
+    let (train, test) = sides(root, &parts, 1, split)?;
+    ensure!(!test.is_empty(), "{} holds one file, expected one to learn from and one to be judged by", root.display());
+    Ok(Files { classes: vec![], train, test })
+}
+
+/// Training and test: by name, by folder, or by chance.
+fn sides(root: &Path, parts: &[Vec<(usize, PathBuf)>], classes: usize, split: &Split<'_>) -> Result<Parts> {
+    if !split.files.is_empty() {
+        return matching(root, parts.concat(), split.files);
+    }
+    Ok(match parts {
+        [train, test] => (train.clone(), test.clone()),
+        _ => by_chance(parts.concat(), classes, split),
+    })
 }
 
 /// Checks that the test has no class that training has not.

@@ -50,6 +50,7 @@ fn set(root: &Path, classes: &[String], size: [usize; 2], grayscale: bool) -> Re
         targets: Targets::Classes(all.iter().map(|(label, _)| *label).collect()),
         classes: classes.to_vec(),
         range: Some([0.0, 255.0]),
+        lengths: vec![],
     })
 }
 

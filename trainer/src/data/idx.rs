@@ -38,6 +38,7 @@ fn set(folder: &Path, which: &str) -> Result<Dataset> {
         targets: Targets::Classes(labels.into_iter().map(usize::from).collect()),
         classes: (0..classes).map(|class| class.to_string()).collect(),
         range: Some([0.0, 255.0]),
+        lengths: vec![],
     })
 }
 

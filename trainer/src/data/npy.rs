@@ -37,7 +37,14 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
         (Targets::Values { width, data: y.data.iter().map(|&value| value as f32).collect() }, Vec::new())
     };
     let range = x.is_byte.then_some([0.0, 255.0]);
-    Ok(Dataset { shape, inputs: x.data.iter().map(|&value| value as f32).collect(), targets, classes, range })
+    Ok(Dataset {
+        shape,
+        inputs: x.data.iter().map(|&value| value as f32).collect(),
+        targets,
+        classes,
+        range,
+        lengths: vec![],
+    })
 }
 
 fn array(path: &Path) -> Result<Array> {

@@ -85,7 +85,14 @@ mod tests {
 
     fn set(shape: Vec<usize>, inputs: Vec<f32>, range: Option<[f32; 2]>) -> Dataset {
         let len = inputs.len() / shape.iter().product::<usize>();
-        Dataset { shape, inputs, targets: Targets::Values { width: 1, data: vec![0.0; len] }, classes: vec![], range }
+        Dataset {
+            shape,
+            inputs,
+            targets: Targets::Values { width: 1, data: vec![0.0; len] },
+            classes: vec![],
+            range,
+            lengths: vec![],
+        }
     }
 
     #[test]

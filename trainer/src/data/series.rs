@@ -12,13 +12,13 @@ use super::{Dataset, Loaded, Targets};
 pub(super) const ENDINGS: [&str; 3] = ["csv", "tsv", "txt"];
 
 /// Cuts every file into windows of `length` rows, one every `stride` rows. A shorter file is one window; it stands still as
-/// its first row before it begins.
-pub(super) fn load(files: &Files, length: usize, stride: usize) -> Result<Loaded> {
+/// its first row before it begins, or, masked, as its last row when it has ended.
+pub(super) fn load(files: &Files, length: usize, stride: usize, masked: bool) -> Result<Loaded> {
     ensure!(length > 0 && stride > 0, "data: length and stride must be at least 1");
     let set = |part: &[(usize, PathBuf)]| -> Result<Dataset> {
         let all: Vec<Vec<Vec<f32>>> = part.par_iter().map(|(_, path)| rows(path)).collect::<Result<_>>()?;
         let channels = all.first().map_or(0, |rows| rows[0].len());
-        let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+        let (mut inputs, mut labels, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         for (rows, (label, path)) in all.iter().zip(part) {
             ensure!(
                 rows[0].len() == channels,
@@ -26,20 +26,26 @@ pub(super) fn load(files: &Files, length: usize, stride: usize) -> Result<Loaded
                 path.display(),
                 rows[0].len()
             );
-            for window in windows(rows, length, stride) {
+            for window in windows(rows, length, stride, masked) {
                 inputs.extend(window);
                 labels.push(*label);
+                lengths.extend(masked.then_some(rows.len().min(length)));
             }
         }
         let (targets, classes) = (Targets::Classes(labels), files.classes.clone());
-        Ok(Dataset { shape: vec![length, channels], inputs, targets, classes, range: None })
+        Ok(Dataset { shape: vec![length, channels], inputs, targets, classes, range: None, lengths })
     };
     Ok(Loaded { train: set(&files.train)?, test: set(&files.test)? })
 }
 
-fn windows(rows: &[Vec<f32>], length: usize, stride: usize) -> Vec<Vec<f32>> {
+pub(super) fn windows(rows: &[Vec<f32>], length: usize, stride: usize, masked: bool) -> Vec<Vec<f32>> {
     if rows.len() <= length {
-        let still = std::iter::repeat_n(&rows[0], length - rows.len());
+        let missing = length - rows.len();
+        if masked {
+            let still = std::iter::repeat_n(&rows[rows.len() - 1], missing);
+            return vec![rows.iter().chain(still).flatten().copied().collect()];
+        }
+        let still = std::iter::repeat_n(&rows[0], missing);
         return vec![still.chain(rows).flatten().copied().collect()];
     }
     (0..=rows.len() - length).step_by(stride).map(|start| rows[start..start + length].concat()).collect()
@@ -57,13 +63,18 @@ fn rows(path: &Path) -> Result<Vec<Vec<f32>>> {
         }
         let row = fields.iter().map(|field| {
             let value = field.parse().ok().filter(|value: &f32| value.is_finite());
-            value.with_context(|| format!("{}, line {number}: \"{field}\" is not a finite number", path.display()))
+            value.with_context(|| {
+                format!(
+                    "{}, line {number}: \"{field}\" is not a finite number: fill the gap or remove the row",
+                    path.display()
+                )
+            })
         });
         let row = row.collect::<Result<Vec<f32>>>()?;
         let columns = rows.first().map_or(row.len(), Vec::len);
         ensure!(
             row.len() == columns,
-            "{}, line {number}: {} numbers, the lines before have {columns}",
+            "{}, line {number}: {} numbers, the lines before have {columns}: complete or remove the row",
             path.display(),
             row.len()
         );
@@ -95,8 +106,10 @@ mod tests {
     #[test]
     fn windows_overlap_and_short_files_stand_still_first() {
         let rows: Vec<Vec<f32>> = (0..6).map(|i| vec![i as f32]).collect();
-        assert_eq!(windows(&rows, 4, 2), [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]);
-        assert_eq!(windows(&rows[2..4], 4, 2), [[2.0, 2.0, 2.0, 3.0]]);
+        assert_eq!(windows(&rows, 4, 2, false), [[0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0]]);
+        assert_eq!(windows(&rows[2..4], 4, 2, false), [[2.0, 2.0, 2.0, 3.0]]);
+        assert_eq!(windows(&rows[2..4], 4, 2, true), [[2.0, 3.0, 3.0, 3.0]]);
+        assert_eq!(windows(&rows, 4, 2, true), windows(&rows, 4, 2, false));
     }
 
     #[test]
@@ -104,8 +117,15 @@ mod tests {
         let error = |text| format!("{:#}", read(text).unwrap_err());
         let found = error("1,2\n3,NaN\n");
         assert!(found.contains("walk.csv, line 2") && found.contains("NaN"), "{found}");
-        let found = error("1,2\n3\n");
-        assert!(found.contains("line 2: 1 numbers") && found.contains("have 2"), "{found}");
+        for text in ["1,2\n3,inf\n", "1,2\n3,-inf\n", "1,2\n3,1e99\n", "1,2\n3,?\n"] {
+            let found = error(text);
+            assert!(found.contains("line 2") && found.contains("not a finite number: fill the gap"), "{found}");
+        }
+        for (text, count) in [("1,2\n3\n", 1), ("1,2\n3,4,5\n", 3), ("1,2\n3,\n", 1)] {
+            let found = error(text);
+            assert!(found.contains(&format!("line 2: {count} numbers")) && found.contains("have 2"), "{found}");
+        }
         assert!(error("x,y\n").contains("holds no numbers"));
+        assert!(error("").contains("holds no numbers"));
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::files::{Split, labelled};
-use super::{Dataset, csv, digits, download, folder, idx, npy, series, strokes, wav, waves};
+use super::files::{Split, labelled as files, unlabelled};
+use super::{Dataset, csv, digits, download, folder, idx, labelled, npy, series, strokes, wav, waves};
 
 const fn train_count() -> usize {
     6000
@@ -106,6 +106,9 @@ pub enum Source {
         /// networks that listen all the time.
         #[serde(default)]
         background: f64,
+        /// Whether shorter recordings start at once, and networks look at what is there alone.
+        #[serde(default)]
+        masked: bool,
         /// Names of the files of the test set, with `*` and `?`: `["*_theo_*"]` keeps a speaker aside.
         #[serde(default)]
         test_files: Vec<String>,
@@ -121,10 +124,31 @@ pub enum Source {
         length: usize,
         /// Rows from one sample of a file to the next; all samples of a file are on the same side of the split.
         stride: usize,
+        /// Whether files that are shorter than a sample start at once, and networks look at what is there alone.
+        #[serde(default)]
+        masked: bool,
         /// Names of the files of the test set, with `*` and `?`.
         #[serde(default)]
         test_files: Vec<String>,
         /// Otherwise, and without a folder `test`, the share of each class's files that are kept for the test.
+        #[serde(default = "share")]
+        test_share: f64,
+    },
+    /// Series with a label for each row: CSV files with a header in `<path>/*.csv`, or in `train` and `test`. Files and windows that are
+    /// shorter than a sample start at once, and what is behind them is not looked at.
+    LabelledSeries {
+        /// Folder of the files, or of `train`.
+        path: PathBuf,
+        /// Column of the labels, by default the last.
+        label: Option<String>,
+        /// Rows of a sample.
+        length: usize,
+        /// Rows from one sample of a file to the next; all samples of a file are on the same side of the split.
+        stride: usize,
+        /// Names of the files of the test set, with `*` and `?`.
+        #[serde(default)]
+        test_files: Vec<String>,
+        /// Otherwise, and without a folder `test`, the share of the files that are kept for the test.
         #[serde(default = "share")]
         test_share: f64,
     },
@@ -164,11 +188,21 @@ impl Source {
             | Self::Npy { path, .. }
             | Self::Wav { path, .. }
             | Self::Series { path, .. }
+            | Self::LabelledSeries { path, .. }
             | Self::Strokes { path, .. } => {
                 *path = new.to_owned();
             }
         }
         self
+    }
+
+    /// Samples per second, where they are sound.
+    #[must_use]
+    pub const fn rate(&self) -> Option<u32> {
+        match self {
+            Self::Wav { rate, .. } => Some(*rate),
+            _ => None,
+        }
     }
 
     /// Reads or makes all samples. `seed` decides the split and what is generated.
@@ -200,16 +234,27 @@ impl Source {
                 csv::load(path, label.as_deref(), *classify)?.split(checked(*test_share)?, seed)
             }
             Self::Npy { path, test_share } => npy::load(path)?.split(checked(*test_share)?, seed),
-            Self::Wav { path, rate, seconds, trim_db, background, test_files, test_share } => {
+            Self::Wav { path, rate, seconds, trim_db, background, masked, test_files, test_share } => {
                 let split = Split { files: test_files, share: checked(*test_share)?, seed };
                 let length = (f64::from(*rate) * seconds).round() as usize;
                 ensure!((0.0..=10.0).contains(background), "data: background {background} is not in 0..=10");
-                let options = wav::Options { rate: *rate, length, trim_db: *trim_db, background: *background, seed };
-                wav::load(&labelled(path, &["wav"], &split)?, &options)?
+                let options = wav::Options {
+                    rate: *rate,
+                    length,
+                    trim_db: *trim_db,
+                    background: *background,
+                    masked: *masked,
+                    seed,
+                };
+                wav::load(&files(path, &["wav"], &split)?, &options)?
             }
-            Self::Series { path, length, stride, test_files, test_share } => {
+            Self::Series { path, length, stride, masked, test_files, test_share } => {
                 let split = Split { files: test_files, share: checked(*test_share)?, seed };
-                series::load(&labelled(path, &series::ENDINGS, &split)?, *length, *stride)?
+                series::load(&files(path, &series::ENDINGS, &split)?, *length, *stride, *masked)?
+            }
+            Self::LabelledSeries { path, label, length, stride, test_files, test_share } => {
+                let split = Split { files: test_files, share: checked(*test_share)?, seed };
+                labelled::load(&unlabelled(path, &["csv"], &split)?, label.as_deref(), *length, *stride)?
             }
             Self::Strokes { path, length, test_share } => strokes::load(path, *length, checked(*test_share)?)?,
         };
@@ -234,6 +279,7 @@ impl std::fmt::Display for Source {
             | Self::Npy { path, .. }
             | Self::Wav { path, .. }
             | Self::Series { path, .. }
+            | Self::LabelledSeries { path, .. }
             | Self::Strokes { path, .. } => {
                 write!(f, "{}", path.display())
             }

@@ -44,7 +44,14 @@ mod tests {
         let labels: Vec<usize> = (0..100).map(|i| usize::from(i % 10 == 0)).collect();
         let inputs: Vec<f32> = (0..100).map(|i| i as f32).collect();
         let classes = vec!["a".into(), "b".into()];
-        let all = Dataset { shape: vec![1], inputs, targets: Targets::Classes(labels), classes, range: None };
+        let all = Dataset {
+            shape: vec![1],
+            inputs,
+            targets: Targets::Classes(labels),
+            classes,
+            range: None,
+            lengths: vec![],
+        };
         let split = all.split(0.2, 7);
         assert_eq!((split.train.len(), split.test.len()), (80, 20));
         let Targets::Classes(test) = &split.test.targets else { unreachable!() };

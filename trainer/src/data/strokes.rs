@@ -55,6 +55,7 @@ pub(super) fn load(folder: &Path, length: usize, share: f64) -> Result<Loaded> {
             targets: Targets::Classes(part.iter().map(label).collect()),
             classes: classes.clone(),
             range: None,
+            lengths: vec![],
         }
     });
     Ok(Loaded { train, test })

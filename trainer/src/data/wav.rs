@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use hound::SampleFormat;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -25,19 +25,26 @@ pub(super) struct Options {
     pub trim_db: Option<f32>,
     /// So many samples of silence, noise and parts of words, as a share of the recordings, become a class of their own.
     pub background: f64,
+    /// Whether shorter recordings start at once and networks do not see the silence behind them.
+    pub masked: bool,
     /// Decides what is left to chance.
     pub seed: u64,
 }
+
+/// Samples per second that recordings are made with; others come from damaged headers, and would take memory without bound.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
 /// The class of what is no word.
 const BACKGROUND: &str = "_background_";
 
 /// Reads all recordings.
 pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
-    ensure!(options.rate > 0 && options.length > 0, "data: rate and seconds must be positive");
+    ensure!(RATES.contains(&options.rate), "data: rate {} is not in {RATES:?} samples per second", options.rate);
+    ensure!(options.length > 0, "data: seconds must be positive, and hold one sample at least");
     let set = |part: &[(usize, std::path::PathBuf)]| -> Result<Dataset> {
-        let mut samples: Vec<Vec<f32>> =
+        let fitted: Vec<(Vec<f32>, usize)> =
             part.par_iter().map(|(_, path)| fitted(path, options)).collect::<Result<_>>()?;
+        let (mut samples, mut lengths): (Vec<Vec<f32>>, Vec<usize>) = fitted.into_iter().unzip();
         let mut labels: Vec<usize> = part.iter().map(|(label, _)| *label).collect();
         let mut classes = files.classes.clone();
         if options.background > 0.0 {
@@ -46,6 +53,7 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
             let others: Vec<_> = (0..count).map(|_| background(&samples, &mut rng)).collect();
             samples.extend(others);
             labels.resize(samples.len(), classes.len());
+            lengths.resize(samples.len(), options.length);
             classes.push(BACKGROUND.to_owned());
         }
         Ok(Dataset {
@@ -54,21 +62,24 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Loaded> {
             targets: Targets::Classes(labels),
             classes,
             range: Some([-32768.0, 32767.0]),
+            lengths: if options.masked { lengths } else { vec![] },
         })
     };
     Ok(Loaded { train: set(&files.train)?, test: set(&files.test)? })
 }
 
-fn fitted(path: &Path, options: &Options) -> Result<Vec<f32>> {
+/// Samples of the length asked for, and how many are those of the recording where it starts at once.
+fn fitted(path: &Path, options: &Options) -> Result<(Vec<f32>, usize)> {
     let mut samples = read(path, options.rate)?;
     if let Some(decibels) = options.trim_db {
         samples = trimmed(samples, decibels);
     }
     samples.truncate(options.length);
-    let mut fitted = vec![0.0; (options.length - samples.len()) / 2];
+    let len = samples.len();
+    let mut fitted = vec![0.0; if options.masked { 0 } else { (options.length - len) / 2 }];
     fitted.extend(samples);
     fitted.resize(options.length, 0.0);
-    Ok(fitted)
+    Ok((fitted, len))
 }
 
 /// Noise of some loudness and color, half of the times with the end of a word at the start, or the start of one at the end.
@@ -103,16 +114,23 @@ fn background(words: &[Vec<f32>], rng: &mut StdRng) -> Vec<f32> {
 /// Samples of a file, in units of 16 bits, at this rate; several channels become their mean.
 ///
 /// # Errors
-/// It is no WAV file, or has no samples.
+/// It is no WAV file, ends too early, has no samples or a rate that no recording has; the message names the file.
 pub fn read(path: &Path, rate: u32) -> Result<Vec<f32>> {
     let (own, samples) = at_its_rate(path)?;
     resampled(samples, own, rate).with_context(|| format!("in {}", path.display()))
 }
 
 fn at_its_rate(path: &Path) -> Result<(u32, Vec<f32>)> {
-    let reader = hound::WavReader::open(path)
-        .map_err(|error| anyhow!("{} is not a WAV file that can be read: {error}", path.display()))?;
+    let reader = hound::WavReader::open(path).map_err(|error| {
+        anyhow!("{} is not a WAV file that can be read, expected RIFF with PCM or floats: {error}", path.display())
+    })?;
     let spec = reader.spec();
+    ensure!(
+        RATES.contains(&spec.sample_rate),
+        "{} says that it has {} samples per second, expected {RATES:?}: correct its header or record it again",
+        path.display(),
+        spec.sample_rate
+    );
     let channels = usize::from(spec.channels.max(1));
     let all: Vec<f32> = match spec.sample_format {
         SampleFormat::Float => reader.into_samples::<f32>().map(|x| x.map(|x| 32768.0 * x)).collect::<Result<_, _>>(),
@@ -121,9 +139,12 @@ fn at_its_rate(path: &Path) -> Result<(u32, Vec<f32>)> {
             reader.into_samples::<i32>().map(|x| x.map(|x| unit * x as f32)).collect::<Result<_, _>>()
         }
     }
-    .with_context(|| format!("{} is damaged", path.display()))?;
-    ensure!(!all.is_empty(), "{} holds no samples", path.display());
-    ensure!(all.iter().all(|x| x.is_finite()), "{} holds samples that are not finite numbers", path.display());
+    .with_context(|| format!("{} ends within its samples or is damaged: copy or record it again", path.display()))?;
+    ensure!(!all.is_empty(), "{} holds no samples: remove it or record it again", path.display());
+    if let Some(at) = all.iter().position(|x| !x.is_finite()) {
+        let frame = at / channels;
+        bail!("{}: sample {frame} is {}, which is no finite number: convert it to PCM", path.display(), all[at]);
+    }
     Ok((
         spec.sample_rate,
         all.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect(),
@@ -167,11 +188,14 @@ mod tests {
         let path = folder.path().join("a.wav");
         write(&path, 8000, 2, &[1, 3, 100, 300, -5, -5]);
         assert_eq!(at_its_rate(&path).unwrap(), (8000, vec![2.0, 200.0, -5.0]));
-        let options = |length, trim_db| Options { rate: 8000, length, trim_db, background: 0.0, seed: 0 };
-        assert_eq!(fitted(&path, &options(5, None)).unwrap(), [0.0, 2.0, 200.0, -5.0, 0.0]);
-        assert_eq!(fitted(&path, &options(2, None)).unwrap(), [2.0, 200.0]);
+        let options =
+            |length, trim_db| Options { rate: 8000, length, trim_db, background: 0.0, masked: false, seed: 0 };
+        assert_eq!(fitted(&path, &options(5, None)).unwrap().0, [0.0, 2.0, 200.0, -5.0, 0.0]);
+        let masked = Options { masked: true, ..options(5, None) };
+        assert_eq!(fitted(&path, &masked).unwrap(), (vec![2.0, 200.0, -5.0, 0.0, 0.0], 3));
+        assert_eq!(fitted(&path, &options(2, None)).unwrap(), (vec![2.0, 200.0], 2));
         // 20 dB below 200 is 20.
-        assert_eq!(fitted(&path, &options(2, Some(20.0))).unwrap(), [200.0, 0.0]);
+        assert_eq!(fitted(&path, &options(2, Some(20.0))).unwrap().0, [200.0, 0.0]);
     }
 
     #[test]
@@ -180,7 +204,7 @@ mod tests {
         let path = folder.path().join("a.wav");
         write(&path, 8000, 1, &[1000; 400]);
         let files = Files { classes: vec!["a".into()], train: vec![(0, path.clone()); 10], test: vec![(0, path)] };
-        let options = Options { rate: 8000, length: 800, trim_db: None, background: 0.5, seed: 1 };
+        let options = Options { rate: 8000, length: 800, trim_db: None, background: 0.5, masked: false, seed: 1 };
         let loaded = load(&files, &options).unwrap();
         assert_eq!(loaded.train.classes, ["a", "_background_"]);
         assert_eq!((loaded.train.len(), loaded.test.len()), (15, 2));
@@ -214,8 +238,53 @@ mod tests {
         assert!(error.contains("no samples"), "{error}");
         write(&path, 8000, 1, &[1; 100]);
         let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..60]).unwrap();
-        let error = format!("{:#}", read(&path, 8000).unwrap_err());
-        assert!(error.contains("noise.wav"), "{error}");
+        let error = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut changed = bytes.clone();
+            change(&mut changed);
+            std::fs::write(&path, changed).unwrap();
+            let error = format!("{:#}", read(&path, 8000).unwrap_err());
+            assert!(error.contains("noise.wav"), "{error}");
+            error
+        };
+        let found = error(&|bytes| bytes.truncate(60));
+        assert!(found.contains("ends within its samples"), "{found}");
+        let found = error(&|bytes| bytes.truncate(30));
+        assert!(found.contains("not a WAV file"), "{found}");
+        // Channels and rate in the header.
+        let found = error(&|bytes| bytes[22..24].fill(0));
+        assert!(found.contains("zero channels"), "{found}");
+        for rate in [0u32, 999, 2_000_000_000] {
+            let found = error(&|bytes| {
+                bytes[24..28].copy_from_slice(&rate.to_le_bytes());
+                bytes[28..32].copy_from_slice(&(2 * rate).to_le_bytes());
+            });
+            assert!(found.contains(&format!("{rate} samples per second")) && found.contains("768000"), "{found}");
+        }
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_are_an_error_that_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("float.wav");
+        for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+            let format = SampleFormat::Float;
+            let spec = hound::WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 32, sample_format: format };
+            let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+            [0.5, 0.5, 0.25, value].iter().for_each(|&x| writer.write_sample(x).unwrap());
+            writer.finalize().unwrap();
+            let error = format!("{:#}", read(&path, 8000).unwrap_err());
+            assert!(error.contains(&format!("sample 1 is {name}")) && error.contains("float.wav"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_or_length_that_cannot_be_is_named() {
+        let files = Files { classes: vec!["a".into()], train: vec![], test: vec![] };
+        let error = |rate, length| {
+            let options = Options { rate, length, trim_db: None, background: 0.0, masked: false, seed: 0 };
+            load(&files, &options).unwrap_err().to_string()
+        };
+        assert!(error(0, 100).contains("rate 0") && error(8_000_000, 100).contains("rate 8000000"));
+        assert!(error(8000, 0).contains("seconds must be positive"));
     }
 }

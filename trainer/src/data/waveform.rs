@@ -1,12 +1,14 @@
 //! Chance changes of recordings and of their spectra, never of the test set.
 
+use std::path::PathBuf;
+
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-/// How far recordings may be changed. All zeros changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How far recordings may be changed. Without any field nothing is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Waveform {
     /// Largest shift in time, as a share of the length; silence comes in.
@@ -17,6 +19,10 @@ pub struct Waveform {
     pub gain_db: f32,
     /// Largest standard deviation of white noise that is added, as a share of the recording's peak.
     pub noise: f32,
+    /// Folder of recordings (`*.wav`, also one folder further down) of which parts are mixed into every sample.
+    pub noise_files: Option<PathBuf>,
+    /// Range of the ratio in decibels from the power of a sample to that of the noise from `noise_files`.
+    pub noise_snr_db: [f32; 2],
     /// Longest stretch of frames that is blanked in the features (SpecAugment, Park et al. 2019).
     pub time_mask: usize,
     /// Most neighbouring features that are blanked in all frames.
@@ -24,6 +30,22 @@ pub struct Waveform {
     /// Largest offset that is added to a feature in all frames, smooth over the features, as another microphone, room or
     /// voice does (FilterAugment, Nam et al. 2022); 1 is one standard deviation where features are standardized.
     pub filter: f32,
+}
+
+impl Default for Waveform {
+    fn default() -> Self {
+        Self {
+            shift: 0.0,
+            speed: 0.0,
+            gain_db: 0.0,
+            noise: 0.0,
+            noise_files: None,
+            noise_snr_db: [5.0, 25.0],
+            time_mask: 0,
+            frequency_mask: 0,
+            filter: 0.0,
+        }
+    }
 }
 
 /// Points between which the offsets of a filter are interpolated.

@@ -21,7 +21,7 @@ pub(super) fn generate(count: usize, length: usize, noise: f32, seed: u64) -> Da
         targets.push(wave(length));
     }
     let targets = Targets::Values { width: 1, data: targets };
-    Dataset { shape: vec![length, 1], inputs, targets, classes: vec![], range: None }
+    Dataset { shape: vec![length, 1], inputs, targets, classes: vec![], range: None, lengths: vec![] }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod spectrum;
 mod tables;
 
 pub use motion::{Motion, MotionTables, Statistic};
-pub use spectrum::{Features, Spectrum, Tables};
+pub use spectrum::{Features, Pcen, Spectrum, Tables};
 
 use anyhow::Result;
 use serde::de::Error;
@@ -56,6 +56,15 @@ impl FrontEnd {
         match self {
             Self::Spectrum(spectrum) => spectrum.shape(samples),
             Self::Motion(motion) => motion.shape(samples),
+        }
+    }
+
+    /// Samples, or rows, from one frame to the next.
+    #[must_use]
+    pub const fn hop(&self) -> usize {
+        match self {
+            Self::Spectrum(spectrum) => spectrum.hop,
+            Self::Motion(motion) => motion.hop,
         }
     }
 

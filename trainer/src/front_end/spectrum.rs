@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use thumbnet::format::PcenParams;
 use thumbnet::kernels::{Channel, Spectrogram, spectrogram};
 
 use super::tables::{Scale, filters, hann, q15, twiddles};
@@ -31,7 +32,61 @@ pub enum Features {
     LogBands,
     /// Mel-frequency cepstral coefficients: the orthonormal DCT-II of `log_mel`.
     Mfcc,
+    /// Per-channel energy normalization of the energies that `log_mel` takes the logarithm of.
+    Pcen,
 }
+
+/// Constants of `pcen`, `(E / (ε + M)^α + δ)^r − δ^r`, with librosa's names and, but for the smoothing, its defaults; those
+/// of Wang et al. 2016.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pcen {
+    /// `s`: how much of a frame goes into the mean `M`, `M_t = (1 − s)·M_{t−1} + s·E_t` from `M = 0`.
+    pub smoothing: f64,
+    /// `α`: how much of the mean is divided out.
+    pub gain: f64,
+    /// `δ`.
+    pub bias: f64,
+    /// `r`.
+    pub power: f64,
+    /// `ε`; a sine of full scale has the energy 1.
+    pub eps: f64,
+}
+
+impl Default for Pcen {
+    fn default() -> Self {
+        Self { smoothing: 0.025, gain: 0.98, bias: 2.0, power: 0.5, eps: 1e-6 }
+    }
+}
+
+impl Pcen {
+    /// The constants as the chip takes them, for this logarithm of the energy of a sine of full scale.
+    fn params(self, full_scale: f64) -> Result<PcenParams> {
+        let Self { smoothing, gain, bias, power, eps } = self;
+        let in_range = |name, value: f64, [low, high]: [f64; 2]| {
+            ensure!((low..=high).contains(&value), "front_end: pcen: {name} {value} is not in {low}..={high}");
+            Ok(())
+        };
+        in_range("smoothing", smoothing, [1e-4, 1.0])?;
+        in_range("gain", gain, [0.0, 1.0])?;
+        in_range("bias", bias, [0.0, 1000.0])?;
+        in_range("power", power, [0.01, 1.0])?;
+        in_range("eps", eps, [1e-9, 1e-3])?;
+        Ok(PcenParams {
+            smoothing: (smoothing * 65_536.0).round() as u32,
+            epsilon: (eps * (full_scale - 16.0).exp2()).round().max(1.0) as u32,
+            gain: (gain * 32_768.0).round() as u32,
+            bias: (bias * 65_536.0).round() as u32,
+            power: (power * 32_768.0).round() as u32,
+            start: (bias.powf(power) * 65_536.0).round() as i32,
+            full_scale: (full_scale * 65_536.0).round() as i32,
+        })
+    }
+}
+
+/// No normalization.
+const LOGARITHM: PcenParams =
+    PcenParams { smoothing: 0, epsilon: 0, gain: 0, bias: 0, power: 0, start: 0, full_scale: 0 };
 
 /// Features of the short-time spectrum; [`spectrogram`] has the equations.
 ///
@@ -58,20 +113,24 @@ pub struct Spectrum {
     pub low_hz: f64,
     /// Upper end of the last band, in Hz; by default half of the rate.
     pub high_hz: Option<f64>,
-    /// Energies below count as this, in decibels against a sine of full scale.
+    /// Energies below count as this, in decibels against a sine of full scale; not where they are normalized.
     #[serde(default = "floor")]
     pub floor_db: f64,
     /// Coefficients of `mfcc`; by default 13.
     pub coefficients: Option<usize>,
+    /// Constants of `pcen`.
+    pub pcen: Option<Pcen>,
 }
 
 /// The numbers of a front end as the runtime takes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tables {
     /// Bits of the transform's length.
     pub log2: u32,
     /// Least logarithm, Q6.10.
     pub floor: i32,
+    /// What takes the place of the logarithm.
+    pub pcen: PcenParams,
     /// Q0.15.
     pub window: Vec<i16>,
     /// Q0.15.
@@ -89,6 +148,11 @@ impl Spectrum {
     #[must_use]
     pub fn width(&self) -> usize {
         if self.features == Features::Mfcc { self.coefficients.unwrap_or(13) } else { self.bands }
+    }
+
+    /// The unit of the chip's integers: of Q6.10, or of Q14.16.
+    pub(crate) fn unit(&self) -> f64 {
+        if self.features == Features::Pcen { 1.0 / 65_536.0 } else { 1.0 / 1024.0 }
     }
 
     /// The shape of the features of so many samples: frames, features.
@@ -139,10 +203,16 @@ impl Spectrum {
             self.width(),
             self.bands
         );
+        ensure!(
+            self.features == Features::Pcen || self.pcen.is_none(),
+            "front_end: pcen is for features = \"pcen\" alone"
+        );
         let scale = if self.features == Features::LogBands { Scale::Linear } else { Scale::Mel };
         let (bands, weights) = filters(scale, self.bands, [self.low_hz, high], f64::from(self.rate), len)?;
         let full_scale = 54.0 + 2.0 * (self.frame as f64 / len as f64).log2();
+        let is_normalized = self.features == Features::Pcen;
         Ok(Tables {
+            pcen: if is_normalized { self.pcen.unwrap_or_default().params(full_scale)? } else { LOGARITHM },
             log2: len.trailing_zeros(),
             floor: ((full_scale + self.floor_db / DECIBELS) * 1024.0).round().max(0.0) as i32,
             window: hann(self.frame),
@@ -163,7 +233,8 @@ impl Spectrum {
         (0..self.width()).flat_map(|c| (0..self.bands).map(move |b| (c, b))).map(|(c, b)| entry(c, b)).collect()
     }
 
-    /// The features of samples in 16 bits, which are rounded and clamped to them: `log2` of energies, row by row.
+    /// The features of samples in 16 bits, which are rounded and clamped to them, row by row: `log2` of energies, what the
+    /// DCT makes of them, or normalized energies.
     #[must_use]
     pub fn apply(&self, tables: &Tables, samples: &[f32]) -> Vec<f32> {
         let x: Vec<i16> = samples.iter().map(|&x| quantize(x)).collect();
@@ -171,9 +242,10 @@ impl Spectrum {
         let kernel = tables.kernel(self.hop, x.len(), &channels);
         let mut y = vec![0; kernel.frames * self.width()];
         // Of `i32`, for its address.
-        let mut scratch = vec![0i32; spectrogram::scratch_len(&kernel).div_ceil(4)];
+        let mut scratch = vec![0i32; spectrogram::scratch_len(&kernel, false).div_ceil(4)];
         spectrogram::features(&kernel, &x, &mut y, bytemuck::cast_slice_mut(&mut scratch));
-        y.into_iter().map(|value| value as f32 / 1024.0).collect()
+        let unit = self.unit();
+        y.into_iter().map(|value| (f64::from(value) * unit) as f32).collect()
     }
 }
 
@@ -187,6 +259,7 @@ impl Tables {
             hop,
             log2: self.log2,
             floor: self.floor,
+            pcen: (self.pcen.smoothing > 0).then_some(self.pcen),
             zero_point: 0,
             window: &self.window,
             twiddles: &self.twiddles,

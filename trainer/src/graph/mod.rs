@@ -3,12 +3,14 @@
 //! Recipes and importers make it, burn trains it, the quantizer lowers it. Shapes are without the batch and NHWC.
 
 mod op;
+mod padding;
 mod shape;
 mod weights;
 
 use serde::{Deserialize, Serialize};
 
 pub use op::{Op, Padding, Pair, Recurrence};
+pub(crate) use op::{delta_padding, delta_taps, delta_unit};
 pub use shape::Shapes;
 pub(crate) use shape::resolve_axis;
 pub use weights::{Tensor, Weights};

@@ -82,8 +82,29 @@ const fn multiplier() -> usize {
     1
 }
 
+const fn side() -> usize {
+    2
+}
+
 const fn two() -> Pair {
     Pair([2, 2])
+}
+
+/// The regression of [`Op::Delta`] as the taps of a filter over time, in units of `1 / (2·Σ n²)`: from `−width` to `width`.
+pub(crate) fn delta_taps(width: usize) -> Vec<f32> {
+    let width = width as i32;
+    (-width..=width).map(|n| n as f32).collect()
+}
+
+/// The unit of [`delta_taps`].
+pub(crate) fn delta_unit(width: usize) -> f64 {
+    let squares: usize = (1..=width).map(|n| n * n).sum();
+    1.0 / (2 * squares) as f64
+}
+
+/// Steps in front of a sequence and behind it that [`Op::Delta`] takes as zero.
+pub(crate) const fn delta_padding(width: usize, centered: bool) -> [usize; 2] {
+    if centered { [width, width] } else { [2 * width, 0] }
 }
 
 /// A recurrent layer of any kind.
@@ -200,6 +221,17 @@ pub enum Op {
         #[serde(default = "yes")]
         reset_after: bool,
     },
+    /// Slope of every channel of a sequence over the `2·width + 1` steps around each (delta features, Furui 1986, with the
+    /// regression of HTK): `d_t = Σ_n n·(x_{t+n} − x_{t−n}) / (2·Σ_n n²)` for `n` of 1 to `width`, zeros around the sequence. Has no
+    /// weights to train.
+    Delta {
+        /// Steps to each side.
+        #[serde(default = "side")]
+        width: usize,
+        /// Whether step `t` has its own slope, which looks ahead; otherwise it has that of step `t − width`, which streams.
+        #[serde(default)]
+        centered: bool,
+    },
     /// Maximum over a window.
     MaxPool2d {
         /// Size of the window.
@@ -286,13 +318,14 @@ pub enum Op {
 
 impl Op {
     /// Names of all operators, as recipes write them.
-    pub const NAMES: [&str; 26] = [
+    pub const NAMES: [&str; 27] = [
         "conv2d",
         "depthwise_conv2d",
         "dense",
         "simple_rnn",
         "lstm",
         "gru",
+        "delta",
         "max_pool2d",
         "average_pool2d",
         "global_max_pool2d",

@@ -114,6 +114,12 @@ fn infer(node: &Node, inputs: &[&Vec<usize>]) -> Result<Vec<usize>> {
             x.clone()
         }
         Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. } => recurrent(&node.op, x)?,
+        Op::Delta { width, .. } => {
+            // Its taps are integers of int8 times one factor.
+            ensure!((1..=63).contains(width), "width {width} is not in 1..=63");
+            ensure!(x.len() == 2, "takes a sequence (time, channels), its input has shape {x:?}");
+            x.clone()
+        }
         Op::Relu | Op::Relu6 | Op::LeakyRelu { .. } | Op::Sigmoid | Op::Tanh | Op::HardSwish | Op::Softmax => x.clone(),
     })
 }

@@ -222,7 +222,11 @@ impl<'a> Conversion<'a> {
         let graph = Graph { name, inputs: self.inputs, nodes: self.nodes, outputs };
         graph.shapes()?;
         let preprocess = Preprocess { gain: vec![1.0], offset: vec![0.0], range: None };
-        Ok(Model { graph, weights: self.weights, meta: Meta { preprocess, classes: Vec::new(), front_end: None } })
+        Ok(Model {
+            graph,
+            weights: self.weights,
+            meta: Meta { preprocess, classes: Vec::new(), front_end: None, masked: false },
+        })
     }
 }
 

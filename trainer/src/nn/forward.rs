@@ -1,6 +1,6 @@
 //! The forward pass of a graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use burn::tensor::activation;
@@ -8,10 +8,12 @@ use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
-use super::Params;
 use super::params::{Slots, read, slots};
 use super::recurrent::{Kernels, recurrent};
-use crate::graph::{self, Graph, Op, Padding, Pair, Recurrence, Shapes, resolve_axis};
+use super::{Mask, Params};
+use crate::graph::{
+    self, Graph, Op, Padding, Pair, Recurrence, Shapes, delta_padding, delta_taps, delta_unit, resolve_axis,
+};
 
 /// What a node computes, for a whole batch.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ pub struct Net {
     graph: Graph,
     shapes: Shapes,
     slots: Vec<Slots>,
+    /// Values that a mask is for.
+    padded: BTreeSet<String>,
 }
 
 impl Net {
@@ -85,7 +89,9 @@ impl Net {
                 );
             }
         }
-        Ok(Self { slots: slots(graph), graph: graph.clone(), shapes })
+        // What a masked network may not do is said where one is made.
+        let padded = graph.padded().unwrap_or_default();
+        Ok(Self { slots: slots(graph), graph: graph.clone(), shapes, padded })
     }
 
     /// The graph.
@@ -103,10 +109,17 @@ impl Net {
     /// Computes every node for a batch of the first input.
     #[must_use]
     pub fn forward(&self, params: &Params, input: Value) -> BTreeMap<String, Value> {
+        self.forward_masked(params, input, None)
+    }
+
+    /// The same for sequences of which the mask says how much is there.
+    #[must_use]
+    pub fn forward_masked(&self, params: &Params, input: Value, mask: Option<&Mask>) -> BTreeMap<String, Value> {
         let mut values = BTreeMap::from([(self.graph.inputs[0].name.clone(), input)]);
         for (node, slots) in self.graph.nodes.iter().zip(&self.slots) {
             let inputs: Vec<Value> = node.inputs.iter().map(|name| values[name].clone()).collect();
-            let value = self.node(params, node, *slots, inputs, &mut values);
+            let mask = mask.filter(|_| self.padded.contains(&node.inputs[0]));
+            let value = self.node(params, node, *slots, inputs, mask, &mut values);
             values.insert(node.name.clone(), value);
         }
         values
@@ -118,6 +131,7 @@ impl Net {
         node: &graph::Node,
         slots: Slots,
         mut inputs: Vec<Value>,
+        mask: Option<&Mask>,
         others: &mut BTreeMap<String, Value>,
     ) -> Value {
         let x = inputs.remove(0);
@@ -151,8 +165,16 @@ impl Net {
                     AvgPoolOptions { stride: stride.0, padding, count_include_pad, ..AvgPoolOptions::new(size.0) },
                 )
             }),
-            Op::GlobalMaxPool2d => Value::Flat(x.map4(|x| x.max_dim(3).max_dim(2)).flat()),
-            Op::GlobalAveragePool2d => Value::Flat(x.map4(|x| x.mean_dim(3).mean_dim(2)).flat()),
+            Op::GlobalMaxPool2d => {
+                let max =
+                    |x: Tensor<4>| mask.map_or_else(|| x.clone().max_dim(3).max_dim(2), |mask| mask.max(x.clone()));
+                Value::Flat(x.map4(max).flat())
+            }
+            Op::GlobalAveragePool2d => {
+                let mean =
+                    |x: Tensor<4>| mask.map_or_else(|| x.clone().mean_dim(3).mean_dim(2), |mask| mask.mean(x.clone()));
+                Value::Flat(x.map4(mean).flat())
+            }
             Op::BatchNorm { .. } => x.map4(|x| params.norms[slots.weight].forward(x)),
             Op::Relu => x.map4(activation::relu),
             Op::Relu6 => x.map4(|x| x.clamp(0.0, 6.0)),
@@ -171,8 +193,9 @@ impl Net {
             Op::Multiply => both(x, inputs.remove(0), |a, b| a * b),
             Op::Concat { axis } => concat(x, inputs, *axis, self.shapes[&node.name].len()),
             Op::ArgMax => x.map4(|x| x.argmax(1).float()),
+            Op::Delta { width, centered } => x.map4(|x| delta(x, *width, *centered)),
             op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
-                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, others),
+                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, mask, others),
                 (x, _) => x,
             },
         }
@@ -195,6 +218,7 @@ fn recurrence(
     slots: Slots,
     layer: Recurrence,
     x: Tensor<4>,
+    mask: Option<&Mask>,
     values: &mut BTreeMap<String, Value>,
 ) -> Value {
     let bias = |slot: Option<usize>| slot.map(|slot| params.biases[slot].val());
@@ -205,7 +229,7 @@ fn recurrence(
         recurrent_bias: bias(slots.recurrent_bias),
     };
     let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x), !is_training);
+    let answer = recurrent(layer, &kernels, steps(x), mask, !is_training);
     if let Some(memories) = answer.memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }
@@ -224,6 +248,17 @@ fn pads(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padd
         let [before, after] = padding.along(axis, len, reach, stride.0[axis]);
         (before, after)
     })
+}
+
+/// The slopes of every channel, by a fixed filter over time.
+fn delta(x: Tensor<4>, width: usize, centered: bool) -> Tensor<4> {
+    let channels = x.dims()[1];
+    let taps: Vec<f32> = delta_taps(width).into_iter().map(|tap| (f64::from(tap) * delta_unit(width)) as f32).collect();
+    let kernel = Tensor::<4>::from_data(TensorData::new(taps, [1, 1, 2 * width + 1, 1]), &x.device());
+    let [before, after] = delta_padding(width, centered);
+    let padding = [(before, after), (0, 0)];
+    let options = ConvOptions { stride: [1, 1], padding, dilation: [1, 1], groups: channels };
+    conv2d(x, kernel.repeat_dim(0, channels), None, options)
 }
 
 /// Zero with probability `rate`, the rest scaled so that the expectation stays; only where gradients are computed.

@@ -5,6 +5,7 @@
 mod forward;
 mod init;
 mod loss;
+mod mask;
 mod optimizer;
 mod params;
 mod recurrent;
@@ -13,6 +14,7 @@ mod schedule;
 pub use forward::{Net, Value, memory_name};
 pub use init::{Initializer, initialize};
 pub use loss::Loss;
+pub use mask::Mask;
 pub use optimizer::Optimizer;
 pub use params::Params;
 pub use schedule::Schedule;

@@ -5,6 +5,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Shape, Tensor};
 use thumbnet::kernels::Cell;
 
+use super::Mask;
 use crate::graph::Recurrence;
 
 /// The weights of a layer, in, out.
@@ -29,8 +30,15 @@ pub(super) struct Answer {
     pub memories: Option<Tensor<3>>,
 }
 
-/// Runs `x` (batch, time, channels) through a layer from empty states.
-pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>, with_memories: bool) -> Answer {
+/// Runs `x` (batch, time, channels) through a layer from empty states. A step that is not there leaves states as they are, and
+/// answers zero.
+pub(super) fn recurrent(
+    layer: Recurrence,
+    kernels: &Kernels,
+    x: Tensor<3>,
+    mask: Option<&Mask>,
+    with_memories: bool,
+) -> Answer {
     let [batch, time, _] = x.dims();
     // All products with the inputs at once, then step by step.
     let inputs = linear(x, kernels.input.clone(), Some(kernels.bias.clone()));
@@ -40,15 +48,13 @@ pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>, with
     for step in 0..time {
         let at = if layer.go_backwards { time - 1 - step } else { step };
         let input = inputs.clone().narrow(1, at, 1).squeeze_dim::<2>(1);
+        let before = (hidden.clone(), memory.clone());
         hidden = match layer.cell {
             Cell::Elman => (input + kernels.product(hidden)).tanh(),
             Cell::Lstm => {
                 let gates = input + kernels.product(hidden);
                 let [i, f, new, o] = split(&gates, layer.units);
                 memory = sigmoid(f) * memory + sigmoid(i) * new.tanh();
-                if with_memories {
-                    memories.push(memory.clone());
-                }
                 sigmoid(o) * memory.clone().tanh()
             }
             Cell::Gru => {
@@ -65,8 +71,18 @@ pub(super) fn recurrent(layer: Recurrence, kernels: &Kernels, x: Tensor<3>, with
                 new.clone() + sigmoid(z + own_z) * (hidden - new)
             }
         };
+        let mut answer = hidden.clone();
+        if let Some(mask) = mask {
+            let is_there = mask.step(at);
+            let going_on = |new: Tensor<2>, old: Tensor<2>| old.clone() + (new - old) * is_there.clone();
+            answer = hidden.clone() * is_there.clone();
+            (hidden, memory) = (going_on(hidden, before.0), going_on(memory, before.1));
+        }
         if layer.return_sequences {
-            states.push(hidden.clone());
+            states.push(answer);
+        }
+        if with_memories && layer.cell == Cell::Lstm {
+            memories.push(memory.clone());
         }
     }
     if layer.go_backwards {

@@ -26,7 +26,8 @@ pub fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> Result<A
     for batch in samples.chunks(64) {
         let numbers = model.meta.inputs(data, batch)?;
         let input = Value::new(numbers, batch.len(), &model.graph.inputs[0].shape, &device());
-        for (name, value) in net.forward(&params, input) {
+        let mask = model.meta.mask(data, batch, &device());
+        for (name, value) in net.forward_masked(&params, input, mask.as_ref()) {
             all.entry(name).or_default().extend(value.numbers().data);
         }
     }

@@ -21,6 +21,7 @@ impl Lowering<'_> {
             FrontEnd::Motion(motion) => vec![1, shape[1] * motion.hop as u32, motion.axes as u32],
         };
         self.push_tensor("samples", DType::I16, samples, Quant { scale: 1.0, zero_point: 0 });
+        self.length();
         let op = match front_end {
             FrontEnd::Spectrum(spectrum) => self.spectrum(spectrum, quant)?,
             FrontEnd::Motion(motion) => self.motion(motion, quant)?,
@@ -31,7 +32,7 @@ impl Lowering<'_> {
 
     fn spectrum(&mut self, spectrum: &Spectrum, quant: Quant) -> Result<StepOp> {
         let tables = spectrum.tables()?;
-        let channels = self.features(&vec![[1.0 / 1024.0, 0.0]; spectrum.width()], quant)?;
+        let channels = self.features(&vec![[spectrum.unit(), 0.0]; spectrum.width()], quant)?;
         Ok(StepOp::Spectrogram(SpectrogramParams {
             frame: spectrum.frame as u32,
             hop: spectrum.hop as u32,
@@ -39,6 +40,7 @@ impl Lowering<'_> {
             bands: tables.bands.len() as u32,
             weight_count: tables.weights.len() as u32,
             floor: tables.floor,
+            pcen: tables.pcen,
             has_coefficients: u32::from(!tables.coefficients.is_empty()),
             window: self.program.push_data(&tables.window),
             twiddles: self.program.push_data(&tables.twiddles),

@@ -1,7 +1,7 @@
 //! From a folded float graph to a program: fuses activations and padding into the layers before and after, gives every
 //! tensor its quantization, and writes weights, biases and tables into the data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use thumbnet::fixed::Rounding;
@@ -15,7 +15,7 @@ use super::calibrate::{Activations, range};
 use super::overflow;
 use super::scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
 use crate::compile::{Program, StepDesc, TensorDesc};
-use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, resolve_axis};
+use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, delta_padding, delta_taps, delta_unit, resolve_axis};
 use crate::model::Model;
 use crate::recipe::Calibration;
 
@@ -25,7 +25,9 @@ pub(super) const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
 /// Lowers a model whose graph has no batch normalization and no dropout.
 pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
     let shapes = model.graph.shapes()?;
-    let mut lowering = Lowering { model, shapes, seen, method, program: Program::default(), tensors: BTreeMap::new() };
+    let padded = if model.meta.masked { model.graph.padded()? } else { BTreeSet::new() };
+    let (program, tensors) = (Program::default(), BTreeMap::new());
+    let mut lowering = Lowering { model, shapes, seen, method, padded, program, tensors };
     lowering.inputs()?;
     for node in &model.graph.nodes {
         if !lowering.tensors.contains_key(&node.name) {
@@ -44,6 +46,8 @@ pub(super) struct Lowering<'a> {
     shapes: Shapes,
     pub(super) seen: &'a Activations,
     method: Calibration,
+    /// Values of which not all steps are there.
+    padded: BTreeSet<String>,
     pub(super) program: Program,
     /// Tensor and quantization of every node that is done. A fused node has that of the step it went into.
     pub(super) tensors: BTreeMap<String, (usize, Quant)>,
@@ -82,8 +86,22 @@ impl Lowering<'_> {
         }
         let (name, shape) = (input.name.clone(), batched(&input.shape));
         self.push_tensor(&name, DType::I8, shape, quant);
+        self.length();
         self.tensors.insert(name, (0, quant));
         Ok(())
+    }
+
+    /// Pushes the second input of a masked model: how many steps of the first are there.
+    pub(super) fn length(&mut self) {
+        if self.model.meta.masked {
+            self.push_tensor("length", DType::I32, vec![1], Quant { scale: 1.0, zero_point: 0 });
+            self.program.inputs = 2;
+        }
+    }
+
+    /// A tensor, and how many of its steps are there where that differs.
+    pub(super) fn masked(&self, name: &str, tensor: usize) -> Vec<usize> {
+        if self.padded.contains(name) { vec![tensor, 1] } else { vec![tensor] }
     }
 
     pub(super) fn push_tensor(&mut self, name: &str, dtype: DType, shape: Vec<u32>, quant: Quant) {
@@ -156,6 +174,7 @@ impl Lowering<'_> {
             Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. } => {
                 self.recurrent(node, node.op.recurrence().context("it is recurrent")?)?;
             }
+            Op::Delta { width, centered } => self.delta(node, *width, *centered)?,
             Op::MaxPool2d { size, stride, padding } | Op::AveragePool2d { size, stride, padding } => {
                 let stride = stride.unwrap_or(*size);
                 let image = self.image(&node.inputs[0]);
@@ -205,6 +224,34 @@ impl Lowering<'_> {
             }
             Op::BatchNorm { .. } | Op::Dropout { .. } => anyhow::bail!("it should have been folded"),
         }
+        Ok(())
+    }
+
+    /// A depthwise convolution whose taps are exact: integers times one factor, as large as int8 allows. They add up to 0, so that
+    /// there is no bias.
+    fn delta(&mut self, node: &Node, width: usize, centered: bool) -> Result<()> {
+        let (x, input) = self.tensors[&node.inputs[0]];
+        let output = self.calibrated(&node.name);
+        let channels = self.image(&node.inputs[0])[2];
+        let most = (127 / width) as i32;
+        let taps: Vec<i8> = delta_taps(width).iter().map(|&tap| (tap as i32 * most) as i8).collect();
+        let weights: Vec<i8> = taps.iter().flat_map(|&tap| std::iter::repeat_n(tap, channels)).collect();
+        let factor =
+            multiplier(f64::from(input.scale) * delta_unit(width) / f64::from(most) / f64::from(output.scale))?;
+        overflow::check(taps.iter().copied(), 0, input.zero_point, factor.shift)?;
+        let channel = Channel { bias: 0, multiplier: factor.multiplier, shift: factor.shift };
+        let params = ConvParams {
+            size: [taps.len() as u32, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: border([delta_padding(width, centered), [0, 0]]),
+            clamp: Clamp::NONE,
+            rounding: Rounding::Double,
+            layout: Layout::Plain,
+            weights: self.program.push_data(&weights),
+            channels: self.program.push_data(&vec![channel; channels]),
+        };
+        self.finish(node, &node.name, output, StepOp::DepthwiseConv2d(params), vec![x]);
         Ok(())
     }
 
@@ -298,7 +345,7 @@ impl Lowering<'_> {
         let is_max = node.op == Op::GlobalMaxPool2d;
         let op = if is_max { StepOp::MaxPool2d(params) } else { StepOp::AveragePool2d(params) };
         let pooled = format!("{}_pool", node.name);
-        self.push(&pooled, shape, input, op, vec![x]);
+        self.push(&pooled, shape, input, op, self.masked(&node.inputs[0], x));
         let pooled = self.tensors[&pooled].0;
         self.finish(node, &node.name, input, StepOp::Reshape, vec![pooled]);
     }

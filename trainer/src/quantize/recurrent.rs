@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use thumbnet::format::{Op as StepOp, RecurrentParams};
-use thumbnet::kernels::{Cell, Channel};
+use thumbnet::kernels::{Cell, Channel, Layout};
 
 use super::lower::{Lowering, SYMMETRIC};
 use super::overflow;
@@ -24,12 +24,13 @@ impl Lowering<'_> {
             cell: layer.cell,
             reverse: u32::from(layer.go_backwards),
             memory_fraction: self.memory_fraction(node, layer),
+            layout: Layout::Plain,
             input_weights,
             recurrent_weights,
             input_channels,
             recurrent_channels,
         };
-        self.finish(node, &node.name, SYMMETRIC, StepOp::Recurrent(params), vec![x]);
+        self.finish(node, &node.name, SYMMETRIC, StepOp::Recurrent(params), self.masked(&node.inputs[0], x));
         Ok(())
     }
 

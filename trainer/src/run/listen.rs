@@ -71,6 +71,18 @@ pub fn listen(model: &[u8], samples: &[i16], rate: u32, settings: Settings, targ
     let classes = checked.output(0).and_then(|output| output.elements()).unwrap_or(0);
     ensure!(classes as usize <= CLASSES, "the model has {classes} classes, at most {CLASSES} can be listened for");
     let samples_per_run = input.elements().unwrap_or(0) as usize;
+    ensure!(
+        samples.is_empty() || samples.len() >= samples_per_run,
+        "the recording has {} samples, one run of the model takes {samples_per_run}: record longer, or export the model with \
+         fewer frames per run",
+        samples.len()
+    );
+    ensure!(
+        checked.state_len() > 0 || samples.len() <= samples_per_run,
+        "the recording has {} samples, the model takes {samples_per_run} at once and remembers nothing of those before: \
+         export it with --stream FRAMES",
+        samples.len()
+    );
     match target.board() {
         None => host(&checked, samples, samples_per_run, settings),
         Some(board) => {

@@ -8,13 +8,14 @@ mod target;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use thumbnet::format::Op;
 use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
 
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
-pub use target::Target;
+pub use target::{Clocks, Target};
 
 /// Smallest and largest number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,8 @@ pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Repo
     let size = input_bytes(&checked);
     ensure!(
         !inputs.is_empty() && inputs.len().is_multiple_of(size),
-        "the input has {} bytes, expected one or more times {size} (all inputs of one inference)",
+        "the input has {} bytes, expected one or more times {size} (all inputs of one inference): cut or fill it up; a model \
+         that was exported with --stream takes a sequence of any length, part by part",
         inputs.len()
     );
     match target.board() {
@@ -113,6 +115,31 @@ pub fn features(model: &Model<'_>) -> Vec<&'static str> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// What one run of a model that streams takes of its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Steps in time of the network: frames of a front end, or rows.
+    pub frames: u32,
+    /// Samples or rows of one of them.
+    pub hop: u32,
+}
+
+/// What a run of a model takes that keeps states over time; none of one that does not.
+#[must_use]
+pub fn part(model: &Model<'_>) -> Option<Part> {
+    let input = model.input(0).filter(|_| model.state_len() > 0)?;
+    let time = match *input.shape() {
+        [1, time] | [1, time, _] | [1, time, _, _] => time,
+        _ => return None,
+    };
+    let hop = match model.steps().next()?.op {
+        Op::Spectrogram(p) => p.hop,
+        Op::Motion(p) => p.hop,
+        _ => 1,
+    };
+    Some(Part { frames: time.checked_div(hop)?, hop })
 }
 
 /// Bytes of all inputs of one inference.

@@ -56,6 +56,36 @@ impl Target {
     }
 }
 
+/// Clocks that an instruction takes on average, in memory without wait states, and how that is known.
+///
+/// Where Arm publishes the clocks of each instruction, as in the technical reference manuals of the Cortex-M0 (r0p0, 3.3), the
+/// Cortex-M3 (r2p1, 3.3) and the Cortex-M4 (r0p1, 3.3), an inference was counted by those tables: DS-CNN, ResNet-8,
+/// micro_speech, sine, an LSTM and the digits of the demo. Their means are here, and their ranges in the words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clocks {
+    /// Clocks per instruction.
+    pub per_instruction: f64,
+    /// Where the number comes from.
+    pub source: &'static str,
+}
+
+impl Target {
+    /// What an instruction of an inference takes on average; `None` for the host.
+    #[must_use]
+    pub const fn clocks(self) -> Option<Clocks> {
+        let (per_instruction, source) = match self {
+            Self::Host => return None,
+            Self::M0 => (1.65, "by the table of the Cortex-M0's manual, 1.58 to 1.67 over four models"),
+            Self::M3 => (1.25, "by the table of the Cortex-M3's manual, 1.20 to 1.40 over six models"),
+            Self::M4 => (1.4, "by the table of the Cortex-M4's manual, 1.21 to 1.43 over six models"),
+            Self::M7 => (1.0, "a guess for a core that issues two at a time: Arm publishes no table"),
+            Self::M33 => (1.4, "that of the Cortex-M4: Arm publishes no table"),
+            Self::M55 => (1.5, "a guess for vectors that take two clocks: Arm publishes no table"),
+        };
+        Some(Clocks { per_instruction, source })
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.board().map_or("host", |board| board.name))

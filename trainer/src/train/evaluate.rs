@@ -12,7 +12,7 @@ use crate::nn::{Net, Params, Value, device};
 /// What a model is worth on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// Predictions by class; `None` for regression.
+    /// Predictions by class, of samples or of their steps; `None` for regression.
     pub confusion: Option<Confusion>,
     /// Mean square error of the outputs against the targets.
     pub mean_squared_error: f64,
@@ -33,15 +33,20 @@ impl Evaluation {
     pub fn of(outputs: &[f32], data: &Dataset) -> Self {
         let width = outputs.len() / data.len().max(1);
         let mut confusion = (!data.classes.is_empty()).then(|| Confusion::new(&data.classes));
-        let mut squares = 0.0;
+        let (mut squares, mut count) = (0.0, 0);
         for (index, output) in outputs.chunks_exact(width.max(1)).enumerate() {
-            let target = data.target(index);
-            squares += output.iter().zip(&target).map(|(y, t)| f64::from(y - t).powi(2)).sum::<f64>();
-            if let (Some(confusion), Some(truth)) = (&mut confusion, data.label(index)) {
-                confusion.add(truth, argmax(output));
+            let mut target = data.target(index);
+            let labels = data.labels(index);
+            if let Some(confusion) = &mut confusion {
+                // What is behind the end of a sample is no answer.
+                target.truncate(labels.len() * data.classes.len());
+                let answers = output.chunks(data.classes.len()).zip(labels);
+                answers.for_each(|(answer, &truth)| confusion.add(truth, argmax(answer)));
             }
+            squares += output.iter().zip(&target).map(|(y, t)| f64::from(y - t).powi(2)).sum::<f64>();
+            count += target.len();
         }
-        Self { confusion, mean_squared_error: squares / outputs.len().max(1) as f64 }
+        Self { confusion, mean_squared_error: squares / count.max(1) as f64 }
     }
 
     /// Share of right predictions; `None` for regression.
@@ -85,7 +90,9 @@ pub fn predict(model: &Model, data: &Dataset) -> Result<Vec<f32>> {
     let mut outputs = Vec::new();
     for batch in batches(&order, 256) {
         let numbers = model.meta.inputs(data, batch)?;
-        let mut values = net.forward(&params, Value::new(numbers, batch.len(), &input.shape, &device()));
+        let mask = model.meta.mask(data, batch, &device());
+        let input = Value::new(numbers, batch.len(), &input.shape, &device());
+        let mut values = net.forward_masked(&params, input, mask.as_ref());
         outputs.extend(values.remove(output).map(|value| value.numbers().data).unwrap_or_default());
     }
     Ok(outputs)

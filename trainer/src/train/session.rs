@@ -16,11 +16,11 @@ use super::RunDir;
 use super::checkpoint::Checkpoint;
 use super::evaluate::{Evaluation, argmax, evaluate};
 use super::progress::Progress;
-use crate::data::{Dataset, Loaded, Preprocess};
+use crate::data::{Dataset, Loaded, Noise, Preprocess, Targets};
 use crate::files::replace;
 use crate::graph::{Graph, Op};
 use crate::model::{Meta, Model};
-use crate::nn::{Net, Params, Value, initialize, training_device};
+use crate::nn::{Loss, Mask, Net, Params, Value, initialize, training_device};
 use crate::recipe::Recipe;
 
 /// How a run is started.
@@ -102,7 +102,9 @@ pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model
 /// What a model will know of its data.
 fn meta(recipe: &Recipe, train: &Dataset) -> Result<Meta> {
     let neutral = Preprocess { gain: vec![1.0], offset: vec![0.0], range: None };
-    let mut meta = Meta { preprocess: neutral, classes: train.classes.clone(), front_end: recipe.front_end.clone() };
+    let masked = !train.lengths.is_empty();
+    let (classes, front_end) = (train.classes.clone(), recipe.front_end.clone());
+    let mut meta = Meta { preprocess: neutral, classes, front_end, masked };
     meta.preprocess = if meta.front_end.is_some() {
         let all: Vec<usize> = (0..train.len()).collect();
         let inputs = meta.inputs(train, &all)?;
@@ -123,6 +125,8 @@ struct Trainer<'a> {
     meta: Meta,
     train: Dataset,
     validation: Option<Dataset>,
+    /// What is mixed into the training samples.
+    noise: Option<Noise>,
     params: Params,
     optimizer: ModuleOptimizer,
     checkpoint: Checkpoint,
@@ -137,9 +141,18 @@ impl<'a> Trainer<'a> {
         let (found, expected) = (net.shapes()[&graph.outputs[0]].iter().product::<usize>(), data.train.target_width());
         ensure!(
             found == expected,
-            "the last layer \"{}\" answers {found} numbers, the data has {expected} classes or values: give it as many",
+            "the last layer \"{}\" answers {found} numbers, the data has {expected} classes or values, over all steps where \
+             each has a label: give it as many",
             graph.outputs[0]
         );
+        let of_steps = matches!(data.train.targets, Targets::Steps(_));
+        ensure!(
+            !of_steps || recipe.train.loss == Loss::CrossEntropy,
+            "train: labels of steps are learned with loss = \"cross_entropy\""
+        );
+        if meta.masked {
+            graph.padded()?;
+        }
         let (train, validation) = match recipe.train.validation {
             0.0 => (data.train.clone(), None),
             share => {
@@ -170,6 +183,7 @@ impl<'a> Trainer<'a> {
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),
+            noise: Noise::load(&recipe.augment.waveform, recipe.data.rate())?,
             recipe,
             options,
             net,
@@ -214,7 +228,7 @@ impl<'a> Trainer<'a> {
         order.shuffle(&mut rng);
         let steps = order.len().div_ceil(self.recipe.train.batch);
         self.progress.begin(number, steps);
-        let (mut loss, mut hits) = (0.0, 0);
+        let (mut loss, mut hits, mut answers) = (0.0, 0, 0);
         for (step, batch) in batches(&order, self.recipe.train.batch).enumerate() {
             let at = (number - 1) * steps + step;
             let rate = self.recipe.train.schedule.factor(at, steps, self.recipe.train.epochs)
@@ -222,15 +236,16 @@ impl<'a> Trainer<'a> {
             let (batch_loss, batch_hits) = self.step(batch, rate, &mut rng)?;
             loss += batch_loss * batch.len() as f64;
             hits += batch_hits;
+            answers += self.train.answers(batch);
             let seen = (step * self.recipe.train.batch + batch.len()) as f64;
-            self.progress.step(loss / seen, self.is_classifier().then_some(hits as f64 / seen));
+            self.progress.step(loss / seen, self.is_classifier().then_some(hits as f64 / answers as f64));
         }
         let count = order.len() as f64;
         let validation = self.validation.as_ref().map(|data| self.validate(data)).transpose()?;
         Ok(Epoch {
             epoch: number,
             loss: loss / count,
-            accuracy: self.is_classifier().then_some(hits as f64 / count),
+            accuracy: self.is_classifier().then_some(hits as f64 / answers as f64),
             validation_loss: validation.map(|(loss, _)| loss),
             validation_accuracy: validation.and_then(|(_, accuracy)| accuracy),
         })
@@ -247,10 +262,14 @@ impl<'a> Trainer<'a> {
 
     /// One step of the optimizer; gives loss and right predictions of the batch.
     fn step(&mut self, batch: &[usize], rate: f64, rng: &mut StdRng) -> Result<(f64, usize)> {
-        let augment = self.recipe.augment;
+        let augment = &self.recipe.augment;
         let fill = self.train.range.map_or(0.0, |[low, _]| low);
         let numbers = if augment.is_active() {
-            let mut change = |&index: &usize| augment.apply(self.train.sample(index), &self.train.shape, fill, rng);
+            let mut change = |&index: &usize| {
+                let mut changed = augment.apply(self.train.sample(index), &self.train.shape, fill, rng);
+                self.noise.iter().for_each(|noise| noise.mix(&mut changed, rng));
+                changed
+            };
             let changed: Vec<Vec<f32>> = batch.iter().map(&mut change).collect();
             let mut numbers = self.meta.apply(changed.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
             let width = self.shape().iter().product();
@@ -261,17 +280,28 @@ impl<'a> Trainer<'a> {
         };
         let device = training_device();
         let input = Value::new(numbers, batch.len(), self.shape(), &device);
-        let scores = self.scores(&self.params, input)?;
-        let target = targets(&self.train, batch, &device);
-        let loss = self.recipe.train.loss.forward(scores.clone(), target);
+        let mask = self.meta.mask(&self.train, batch, &device);
+        let scores = self.scores(&self.params, input, mask.as_ref())?;
+        let loss = self.loss(scores.clone(), &self.train, batch);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.params);
         self.params = self.optimizer.step(rate, self.params.clone(), gradients);
         let loss = loss.into_scalar::<f32>();
         Ok((f64::from(loss), hits(scores, &self.train, batch)))
     }
 
-    fn scores(&self, params: &Params, input: Value) -> Result<Tensor<2>> {
-        let mut values = self.net.forward(params, input);
+    /// The loss of a batch; of its steps that are there where each has a label.
+    fn loss(&self, scores: Tensor<2>, data: &Dataset, batch: &[usize]) -> Tensor<1> {
+        let target = targets(data, batch, &scores.device());
+        let Targets::Steps(_) = data.targets else { return self.recipe.train.loss.forward(scores, target) };
+        // One row for each step. Those behind the end have no target, and with cross entropy no loss.
+        let classes = data.classes.len();
+        let rows = target.dims()[1] / classes * batch.len();
+        let loss = self.recipe.train.loss.forward(scores.reshape([rows, classes]), target.reshape([rows, classes]));
+        loss * (rows as f64 / data.answers(batch) as f64)
+    }
+
+    fn scores(&self, params: &Params, input: Value, mask: Option<&Mask>) -> Result<Tensor<2>> {
+        let mut values = self.net.forward_masked(params, input, mask);
         Ok(values.remove(&self.scores).context("the graph computes its own nodes")?.flat())
     }
 
@@ -282,13 +312,15 @@ impl<'a> Trainer<'a> {
         let (mut loss, mut right) = (0.0, 0);
         for batch in batches(&order, 256) {
             let numbers = self.meta.inputs(data, batch)?;
-            let scores = self.scores(&params, Value::new(numbers, batch.len(), self.shape(), &device))?;
-            let batch_loss = self.recipe.train.loss.forward(scores.clone(), targets(data, batch, &device));
+            let mask = self.meta.mask(data, batch, &device);
+            let scores =
+                self.scores(&params, Value::new(numbers, batch.len(), self.shape(), &device), mask.as_ref())?;
+            let batch_loss = self.loss(scores.clone(), data, batch);
             loss += f64::from(batch_loss.into_scalar::<f32>()) * batch.len() as f64;
             right += hits(scores, data, batch);
         }
         let count = data.len() as f64;
-        Ok((loss / count, self.is_classifier().then_some(right as f64 / count)))
+        Ok((loss / count, self.is_classifier().then_some(right as f64 / data.answers(&order) as f64)))
     }
 
     fn model(&self, weights: crate::graph::Weights) -> Model {
@@ -324,5 +356,9 @@ fn targets(data: &Dataset, batch: &[usize], device: &burn::tensor::Device) -> Te
 fn hits(scores: Tensor<2>, data: &Dataset, batch: &[usize]) -> usize {
     let scores = Value::Flat(scores).numbers();
     let rows = scores.data.chunks(scores.shape[1].max(1)).zip(batch);
-    rows.filter(|(row, index)| data.label(**index) == Some(argmax(row))).count()
+    let of_sample = |(row, &index): (&[f32], &usize)| {
+        let answers = row.chunks(data.classes.len().max(1)).zip(data.labels(index));
+        answers.filter(|(answer, label)| argmax(answer) == **label).count()
+    };
+    rows.map(of_sample).sum()
 }

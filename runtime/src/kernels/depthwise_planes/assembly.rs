@@ -30,12 +30,10 @@ pub(super) fn fits(p: &Conv2d<'_>) -> bool {
 #[inline(always)]
 pub(super) fn checked(from: &Source<'_>, planes: &Planes, to: &[u32]) -> Option<usize> {
     let (right, lowest) = (from.columns.checked_sub(1)?, from.pairs.checked_sub(1)?);
-    let last =
-        right.saturating_mul(from.step).saturating_add(lowest.saturating_mul(from.down)).saturating_add(from.below);
-    let last_to = right.saturating_mul(planes.pairs).saturating_add(lowest);
+    let last = right.checked_mul(from.step)?.checked_add(lowest.checked_mul(from.down)?)?.checked_add(from.below)?;
     let plane = planes.plane();
-    let has_all = last.saturating_add(BLOCK) <= from.x.len()
-        && plane.saturating_mul(BLOCK - 1).saturating_add(last_to) < to.len();
+    let last_to = plane.checked_mul(BLOCK - 1)?.checked_add(right.checked_mul(planes.pairs)?)?.checked_add(lowest)?;
+    let has_all = last.checked_add(BLOCK)? <= from.x.len() && last_to < to.len();
     has_all.then_some(plane)
 }
 
@@ -106,27 +104,25 @@ pub(super) struct Plan {
     padding: u32,
 }
 
-/// Computes four channels of a band, but for the clamp; `y` starts with the first output of the first one.
+/// Computes four channels of a band, but for the clamp; `y` starts with the first output of the first one. The planes are those of
+/// the convolution, so that they have all words of the windows of an even number of its rows.
+#[inline(always)]
 pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
     let &Rows { first, count, width, step } = rows;
-    let (Some(weights), Some(channels)) = (p.weights.get(first..), p.channels.get(first..)) else { return };
     let row = width.wrapping_mul(step);
-    let even = count.saturating_add(1) & !1;
-    let reach = |outputs: usize| outputs.saturating_sub(1).saturating_mul(planes.stride).saturating_add(planes.size);
-    let taps = planes.size.saturating_mul(planes.size);
-    let outputs = count.saturating_mul(width).saturating_sub(1).saturating_mul(step);
-    let fits = count > 0
+    let taps = planes.size.wrapping_mul(planes.size);
+    let fits = (1..=planes.band).contains(&count)
         && width > 0
-        && matches!((planes.size, planes.stride), (3 | 5, 1 | 2))
-        && reach(even) <= planes.pairs.saturating_mul(2)
-        && reach(width) <= planes.columns
-        && words.len() >= planes.plane().saturating_mul(BLOCK)
-        && weights.len() >= taps.saturating_sub(1).saturating_mul(step).saturating_add(BLOCK)
-        && channels.len() >= BLOCK
-        && y.len() >= outputs.saturating_add(BLOCK);
+        && step == p.output[3]
+        && first.saturating_add(BLOCK) <= step
+        && words.len() / BLOCK >= planes.plane()
+        && taps.checked_mul(step).is_some_and(|len| len <= p.weights.len())
+        && p.channels.len() >= step
+        && count.checked_mul(row).is_some_and(|len| len.wrapping_sub(step).wrapping_add(BLOCK) <= y.len());
     if !fits {
         return;
     }
+    let (weights, channels) = (p.weights.as_ptr().wrapping_add(first), p.channels.as_ptr().wrapping_add(first));
     let column = planes.pairs.wrapping_mul(4);
     let plan = Plan {
         step,
@@ -139,9 +135,9 @@ pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, 
         plane_len: planes.plane().wrapping_mul(4),
         output: y.as_mut_ptr().expose_provenance(),
         row,
-        weights: weights.as_ptr().expose_provenance(),
+        weights: weights.expose_provenance(),
         weights_row: planes.size.wrapping_mul(step),
-        channels: channels.as_ptr().expose_provenance(),
+        channels: channels.expose_provenance(),
         left: BLOCK,
         padding: padding(p),
         ..Plan::default()

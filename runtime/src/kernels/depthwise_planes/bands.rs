@@ -4,7 +4,7 @@
 use super::assembly as inner;
 #[cfg(not(thumbnet_asm))]
 use super::portable as inner;
-use super::{BLOCK, Planes};
+use super::{BLOCK, Planes, portable};
 use crate::kernels::{Conv2d, Stream};
 
 /// Pairs of rows of four channels of an image, and where they go to.
@@ -33,16 +33,12 @@ pub(super) struct Rows {
     pub step: usize,
 }
 
-/// Whether it can be computed so on this core, with its input and output where they lie.
-pub(in super::super) fn fits(p: &Conv2d<'_>, io: &Stream<'_>) -> bool {
-    inner::fits(p) && io.is_shifted_by_multiple_of(p.output[3])
-}
-
 /// Convolves; `words` has room for the planes.
 pub(in super::super) fn depthwise(p: &Conv2d<'_>, planes: &Planes, mut io: Stream<'_>, words: &mut [u32]) {
     let [batches, height, width, step] = p.output;
     let Some(words) = words.get_mut(..planes.plane().saturating_mul(BLOCK)) else { return };
     words.fill(padding(p));
+    let is_portable = !inner::fits(p);
     for n in 0..batches {
         for first in (0..step).step_by(BLOCK) {
             for oy in (0..height).step_by(planes.band.max(1)) {
@@ -51,7 +47,12 @@ pub(in super::super) fn depthwise(p: &Conv2d<'_>, planes: &Planes, mut io: Strea
                 let start = n.wrapping_mul(height).wrapping_add(oy).wrapping_mul(width).wrapping_mul(step);
                 let len = count.wrapping_mul(width).wrapping_sub(1).wrapping_mul(step).wrapping_add(BLOCK);
                 let Some(y) = io.outputs(start.wrapping_add(first), len) else { return };
-                inner::rows(p, planes, words, &Rows { first, count, width, step }, y);
+                let rows = Rows { first, count, width, step };
+                if is_portable {
+                    portable::rows(p, planes, words, &rows, y);
+                } else {
+                    inner::rows(p, planes, words, &rows, y);
+                }
             }
         }
     }
@@ -65,11 +66,12 @@ fn gather(p: &Conv2d<'_>, planes: &Planes, x: &[i8], [n, oy, first]: [usize; 3],
     // What a band shares with the one before moves to the front.
     let kept = if oy == 0 { 0 } else { planes.pairs.saturating_sub(planes.advance()) };
     inner::keep(planes, kept, words);
-    // Rows of the plane that are rows of the image: `inside.0..inside.1`; the first one is row `top` of the image.
+    // Rows of the plane that are rows of the image: `before..after`; row 0 would be row `start` of the image.
     let start = p.window.start(0, oy);
     let rows = planes.pairs.wrapping_mul(2);
     let before = if start < 0 { start.unsigned_abs() } else { 0 }.min(rows);
-    let after = (height as isize).wrapping_sub(start).clamp(before as isize, rows as isize) as usize;
+    // Not `clamp`, which may panic.
+    let after = (height as isize).wrapping_sub(start).max(before as isize).min(rows as isize) as usize;
     let left = p.window.pad[1].min(planes.columns);
     let columns = width.min(planes.columns.wrapping_sub(left));
     let row_len = width.wrapping_mul(step);

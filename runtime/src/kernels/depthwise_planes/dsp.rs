@@ -29,26 +29,27 @@ pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
 
 /// Copies pairs of rows of four channels; `to` starts with the first pair of the first column of the first plane.
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
-    if checked(from, planes, to).is_none() {
-        return;
-    }
+    let Some(plane) = checked(from, planes, to) else { return };
     // Two pairs at a time, where all rows are equally far apart, and then what is left.
     let twos = if from.down == from.below.wrapping_mul(2) { from.pairs / 2 } else { 0 };
     if twos > 0 {
-        gather_twos(from, planes, twos, to);
+        gather_twos(from, planes, [twos, plane], to);
     }
     let done = twos.wrapping_mul(2);
+    if done >= from.pairs {
+        return;
+    }
     let (x, to) = (from.x.get(done.wrapping_mul(from.down)..), to.get_mut(done..));
     if let (Some(x), Some(to)) = (x, to) {
-        gather_pairs(&Source { x, pairs: from.pairs.wrapping_sub(done), ..*from }, planes, to);
+        gather_pairs(&Source { x, pairs: from.pairs.wrapping_sub(done), ..*from }, planes, plane, to);
     }
 }
 
 /// Copies twice as many pairs of rows that are all `from.below` apart.
 #[allow(unsafe_code, reason = "SXTB16 and PKHBT have no stable intrinsics")]
-fn gather_twos(from: &Source<'_>, planes: &Planes, twos: usize, to: &mut [u32]) {
-    let pairs = twos.saturating_mul(2);
-    let Some(plane) = checked(&Source { pairs, ..*from }, planes, to) else { return };
+#[inline(always)]
+fn gather_twos(from: &Source<'_>, planes: &Planes, [twos, plane]: [usize; 2], to: &mut [u32]) {
+    let pairs = twos.wrapping_mul(2);
     // From behind a column to the next one, in values and words; columns; twos.
     let outer = [
         from.step.wrapping_sub(pairs.wrapping_mul(from.down)),
@@ -56,7 +57,7 @@ fn gather_twos(from: &Source<'_>, planes: &Planes, twos: usize, to: &mut [u32]) 
         from.columns,
         twos,
     ];
-    // SAFETY: as `checked` says. LDR takes any address; words are written aligned. What is pushed is popped.
+    // SAFETY: `gather` has asked `checked`, for these pairs or more. LDR takes any address; words are written aligned. What is pushed is popped.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -117,10 +118,10 @@ fn gather_twos(from: &Source<'_>, planes: &Planes, twos: usize, to: &mut [u32]) 
 
 /// Copies pairs of rows one by one.
 #[allow(unsafe_code, reason = "SXTB16 and PKHBT have no stable intrinsics")]
-fn gather_pairs(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
-    let Some(plane) = checked(from, planes, to) else { return };
+#[inline(always)]
+fn gather_pairs(from: &Source<'_>, planes: &Planes, plane: usize, to: &mut [u32]) {
     let outer = [from.step, planes.pairs.wrapping_mul(4), from.columns, from.pairs];
-    // SAFETY: as `checked` says. LDR takes any address; words are written aligned. What is pushed is popped.
+    // SAFETY: `gather` has asked `checked`, for these pairs or more. LDR takes any address; words are written aligned. What is pushed is popped.
     unsafe {
         asm!(
             "push {{r6, r7}}",

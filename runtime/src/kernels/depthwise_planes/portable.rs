@@ -1,16 +1,21 @@
-//! The inner loops of `depthwise_planes` for cores that have none of their own.
+//! The inner loops of `depthwise_planes` for cores that have none of their own, and for what theirs cannot do.
 
-use super::bands::{Rows, Source, in_pair};
+use super::bands::Rows;
+#[cfg(not(thumbnet_asm))]
+use super::bands::{Source, in_pair};
 use super::{BLOCK, Planes};
 use crate::kernels::{Channel, Conv2d, output_i8};
 
+#[cfg(not(thumbnet_asm))]
 pub(super) const fn fits(_: &Conv2d<'_>) -> bool {
     true
 }
 
+#[cfg(not(thumbnet_asm))]
 pub(super) const fn finish(_: &Conv2d<'_>, _: &mut [i8]) {}
 
 /// Copies pairs of rows; `to` starts with the first pair of the first column of the first plane.
+#[cfg(not(thumbnet_asm))]
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
     for column in 0..from.columns {
         for pair in 0..from.pairs {
@@ -33,16 +38,17 @@ pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, 
         let Some(y) = y.get_mut(first..) else { return };
         let plane = bytemuck::cast_slice(plane);
         match (planes.size, planes.stride) {
-            (3, 1) => convolve::<3, 1>(p, planes, (channel, weights), plane, rows, y),
-            (3, _) => convolve::<3, 2>(p, planes, (channel, weights), plane, rows, y),
-            (_, 1) => convolve::<5, 1>(p, planes, (channel, weights), plane, rows, y),
-            (_, _) => convolve::<5, 2>(p, planes, (channel, weights), plane, rows, y),
+            (3, 1) => convolve::<3, 1, 4>(p, planes, (channel, weights), plane, rows, y),
+            (3, _) => convolve::<3, 2, 5>(p, planes, (channel, weights), plane, rows, y),
+            (_, 1) => convolve::<5, 1, 6>(p, planes, (channel, weights), plane, rows, y),
+            (_, _) => convolve::<5, 2, 7>(p, planes, (channel, weights), plane, rows, y),
         }
     }
 }
 
-/// Computes one channel, two rows at the same time; without the second one where it would be below the band.
-fn convolve<const SIZE: usize, const STRIDE: usize>(
+/// Computes one channel, two rows at the same time; without the second one where it would be below the band. `REACH` is
+/// `SIZE + STRIDE`, the values of a column that two windows need.
+fn convolve<const SIZE: usize, const STRIDE: usize, const REACH: usize>(
     p: &Conv2d<'_>,
     planes: &Planes,
     (channel, weights): (&Channel, &[i8]),
@@ -67,9 +73,8 @@ fn convolve<const SIZE: usize, const STRIDE: usize>(
             let mut at = ox.wrapping_mul(column_len).wrapping_add(oy).wrapping_mul(STRIDE);
             let (mut upper, mut lower) = (bias, bias);
             for weights in &columns {
-                let values = |at: usize| plane.get(at..)?.first_chunk::<SIZE>();
-                let (Some(above), Some(below)) = (values(at), values(at.wrapping_add(STRIDE))) else { return };
-                for ((&w, &x), &next) in weights.iter().zip(above).zip(below) {
+                let Some(values) = plane.get(at..).and_then(|column| column.first_chunk::<REACH>()) else { return };
+                for ((&w, &x), &next) in weights.iter().zip(values).zip(values.iter().skip(STRIDE)) {
                     upper = upper.wrapping_add(w.wrapping_mul(x.into()));
                     lower = lower.wrapping_add(w.wrapping_mul(next.into()));
                 }
@@ -88,6 +93,7 @@ fn convolve<const SIZE: usize, const STRIDE: usize>(
 }
 
 /// Moves words of every column to the front, from [`Planes::advance`] behind.
+#[cfg(not(thumbnet_asm))]
 pub(super) fn keep(planes: &Planes, kept: usize, words: &mut [u32]) {
     for column in words.chunks_exact_mut(planes.pairs.max(1)) {
         for pair in 0..kept {

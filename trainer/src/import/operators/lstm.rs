@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{DType, LstmParams, Op};
-use thumbnet::kernels::Scale;
+use thumbnet::kernels::{Layout, Scale};
 
 use super::state::variable_tensor;
 use crate::compile::TensorDesc;
@@ -59,6 +59,7 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
         input_scales: scales(c, operator, INPUT_WEIGHTS, input.scale)?,
         recurrent_scales: scales(c, operator, RECURRENT_WEIGHTS, hidden_state.scale)?,
         hidden: multiplier((q15 / hidden_scale * q15).into())?,
+        layout: Layout::Plain,
         input_weights: weights(c, operator, INPUT_WEIGHTS, cells, inputs)?,
         recurrent_weights: weights(c, operator, RECURRENT_WEIGHTS, cells, cells)?,
         biases: biases(c, operator, cells)?,

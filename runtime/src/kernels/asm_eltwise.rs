@@ -1,0 +1,98 @@
+//! Sums of two tensors in assembly, four elements at a time, from tables of what every byte contributes.
+
+use core::arch::asm;
+
+/// What ends a sum: the factor's mantissa, how far to the right, and `(2·zero_point + 1)·2^(right − 1)`, which adds half and the zero
+/// point at once, as `finish` says.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    pub multiplier: i32,
+    pub right: u32,
+    constant: i32,
+}
+
+impl Finish {
+    /// `None` where the factor does not shift to the right by 1 to 22.
+    pub fn new(multiplier: i32, right: u32, zero_point: i32) -> Option<Self> {
+        let half = right.checked_sub(1).filter(|&half| half <= 21)?;
+        Some(Self { multiplier, right, constant: zero_point.wrapping_mul(2).wrapping_add(1) << half })
+    }
+}
+
+/// r6 times r10, rounded, less 1 where it is negative, plus r11; uses r7, and lr where SMMLAR is missing.
+#[cfg(thumbnet_dsp)]
+macro_rules! offset_product {
+    () => {
+        "add r7, r11, r6, asr #31\n\
+         smmlar r6, r6, r10, r7\n"
+    };
+}
+#[cfg(not(thumbnet_dsp))]
+macro_rules! offset_product {
+    () => {
+        "add lr, r11, r6, asr #31\n\
+         smull r7, r6, r6, r10\n\
+         add r6, r6, r7, lsr #31\n\
+         add r6, lr\n"
+    };
+}
+
+/// One element, its bytes brought into `$to` by `$byte`.
+macro_rules! element {
+    ($a:literal, $b:literal) => {
+        concat!(
+            $a,
+            "\n",
+            $b,
+            "\n",
+            "ldr r6, [r8, r6, lsl #2]\n",
+            "ldr r7, [r9, r7, lsl #2]\n",
+            "add r6, r7\n",
+            offset_product!(),
+            "asr r6, r12\n",
+            "ssat r6, #8, r6\n",
+            "strb r6, [r2], #1\n",
+        )
+    };
+}
+
+/// `y = sat8(finish(tables[0][a] + tables[1][b]))` of as many elements, in fours, as all have; tells how many. An operand that is not
+/// given is `y` itself.
+#[allow(unsafe_code, reason = "SMMLAR and SSAT have no stable intrinsics, and the output may lie over an operand")]
+pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+    let fours = operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) / 4;
+    if fours == 0 {
+        return 0;
+    }
+    let to = y.as_mut_ptr();
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let [first, second] = tables;
+    // SAFETY: each of `fours` rounds reads a word of both operands, then writes 4 bytes of `y`, all of which have as many; one that
+    // is `y` itself is read by its own pointer before it is written. A byte is an index into 256 words. LDR takes any address.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "2:",
+            "ldr r4, [r0], #4",
+            "ldr r5, [r1], #4",
+            element!("uxtb r6, r4", "uxtb r7, r5"),
+            element!("ubfx r6, r4, #8, #8", "ubfx r7, r5, #8, #8"),
+            element!("ubfx r6, r4, #16, #8", "ubfx r7, r5, #16, #8"),
+            element!("lsr r6, r4, #24", "lsr r7, r5, #24"),
+            "subs r3, #1",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") a => _,
+            inout("r1") b => _,
+            inout("r2") to => _,
+            inout("r3") fours => _,
+            in("r8") first.as_ptr(),
+            in("r9") second.as_ptr(),
+            in("r10") finish.multiplier,
+            in("r11") finish.constant,
+            in("r12") finish.right,
+            out("r4") _, out("r5") _, out("lr") _,
+        );
+    }
+    fours * 4
+}

@@ -1,0 +1,40 @@
+//! Which steps of the sequences of a batch are there.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// 1 for a step that is there, 0 for one behind the end: batch, time.
+#[derive(Clone, Debug)]
+pub struct Mask(Tensor<2>);
+
+impl Mask {
+    /// For sequences of these lengths, in the place of `time` steps.
+    #[must_use]
+    pub fn new(lengths: &[usize], time: usize, device: &Device) -> Self {
+        let steps = lengths.iter().flat_map(|&length| (0..time).map(move |step| f32::from(u8::from(step < length))));
+        Self(Tensor::from_data(TensorData::new(steps.collect::<Vec<_>>(), [lengths.len(), time]), device))
+    }
+
+    /// Of one step: batch, 1.
+    pub(super) fn step(&self, step: usize) -> Tensor<2> {
+        self.0.clone().narrow(1, step, 1)
+    }
+
+    /// For images: batch, 1, time, 1.
+    fn image(&self) -> Tensor<4> {
+        let [batch, time] = self.0.dims();
+        self.0.clone().reshape([batch, 1, time, 1])
+    }
+
+    /// The mean of what is there of `x` (batch, channels, time, width): batch, channels, 1, 1.
+    pub(super) fn mean(&self, x: Tensor<4>) -> Tensor<4> {
+        let width = x.dims()[3] as f64;
+        let mask = self.image();
+        (x * mask.clone()).sum_dim(3).sum_dim(2) / (mask.sum_dim(2) * width)
+    }
+
+    /// The maximum of it.
+    pub(super) fn max(&self, x: Tensor<4>) -> Tensor<4> {
+        // Far below what any layer computes, and what is there changes by nothing.
+        (x + (self.image() - 1.0) * 1e9).max_dim(3).max_dim(2)
+    }
+}
