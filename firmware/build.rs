@@ -6,13 +6,15 @@ use std::{env, fs};
 fn main() {
     println!("cargo:rerun-if-changed=memory");
     println!("cargo:rerun-if-env-changed=THUMBNET_MODEL");
+    println!("cargo:rerun-if-env-changed=THUMBNET_MEMORY");
     let Ok(board) = env::var("CARGO_CFG_BOARD") else {
         println!("cargo:warning=no board: build with `cargo --config boards/NAME.toml build ...`");
         return;
     };
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let map = format!("memory/{board}.x");
-    fs::copy(&map, out.join("memory.x")).unwrap_or_else(|error| panic!("{map}: {error}"));
+    let map = env::var_os("THUMBNET_MEMORY").map_or_else(|| format!("memory/{board}.x").into(), PathBuf::from);
+    fs::copy(&map, out.join("memory.x")).unwrap_or_else(|error| panic!("{}: {error}", map.display()));
+    println!("cargo:rerun-if-changed={}", map.display());
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rustc-link-arg-bins=--nmagic");
@@ -25,6 +27,20 @@ fn main() {
     assert!(model.is_file(), "there is no model {}: set THUMBNET_MODEL to the absolute path of one", model.display());
     println!("cargo:rerun-if-changed={}", model.display());
     println!("cargo:rustc-env=THUMBNET_MODEL={}", model.display());
+    #[cfg(feature = "nrf52840")]
+    embed(&model, &map);
+}
+
+/// Gives the example its model, and stops where the chip has no room for it.
+#[cfg(feature = "nrf52840")]
+fn embed(model: &Path, map: &Path) {
+    /// Code and constants with all operators and the log, rounded up.
+    const CODE: u64 = 200 << 10;
+    let embed = thumbnet_build::Embed::new(model).memory_x(map).code(CODE).stack(1 << 10);
+    if let Err(error) = embed.emit() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 /// Hands a generated module to the binaries that run one: `THUMBNET_COMPILED`, or that of the demo.

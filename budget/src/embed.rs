@@ -99,8 +99,8 @@ impl Embed {
         let model = Model::new(aligned).map_err(|error| Error::at(&self.model, error))?;
         let (memory, core) = match &self.memory {
             Some(Source::Chip(name)) => Chip::find(name).map(|chip| (chip.memory, chip.core))?,
-            // The core with the deepest stack.
-            Some(Source::Script(path)) => (Memory::of_script(path)?, Core::M0),
+            // A script does not name its core; M0 alone needs less stack.
+            Some(Source::Script(path)) => (Memory::of_script(path)?, Core::M4),
             None => return Ok(model.arena_len()),
         };
         let fit = Fit::new(&model, memory)

@@ -38,3 +38,9 @@ pub fn now() -> u64 {
         }
     }
 }
+
+/// Whether the timer's own interrupt came between two times: some ticks are then its own.
+#[must_use]
+pub const fn was_interrupted(from: u64, to: u64) -> bool {
+    from / (RELOAD as u64 + 1) != to / (RELOAD as u64 + 1)
+}

@@ -1,6 +1,7 @@
 //! What the binaries for emulated boards share: where the host puts the model, memory, and how errors are told.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m_rt::exception;
 use semihosting::{eprintln, process};
@@ -25,9 +26,13 @@ pub const ARENA: usize = if cfg!(board = "m0") {
     2 << 20
 };
 
+/// The number of the model that runs, where there are many.
+pub static CASE: AtomicU32 = AtomicU32::new(0);
+
 #[exception]
-unsafe fn HardFault(_: &cortex_m_rt::ExceptionFrame) -> ! {
-    eprintln!("error: hard fault: out of stack, or an access outside of memory");
+unsafe fn HardFault(frame: &cortex_m_rt::ExceptionFrame) -> ! {
+    let (case, at) = (CASE.load(Ordering::Relaxed), frame.pc());
+    eprintln!("error: hard fault in model {} at {:#x}: out of stack, or an access outside of memory", case, at);
     process::exit(113)
 }
 

@@ -272,7 +272,12 @@ def svdf(rng, number):
     return [x, features, times, biases, state, y], [Op(27, [0, 1, 2, 3 if with_bias else -1, 4], [5], 6, options)], [0], [5]
 
 
-def variables(rng, number):
+def started_variables(rng, number):
+    """The same with initial values other than zero."""
+    return variables(rng, number, starts_anywhere=True)
+
+
+def variables(rng, number, starts_anywhere=False):
     """A sliding window over frames, a sum that runs on, or two variables that change places."""
     frame = [1, int(rng.integers(1, 9))]
     x = activation(rng, frame)
@@ -284,6 +289,8 @@ def variables(rng, number):
         for name, like_it in kept.items():
             zeros = like(like_it, like_it.shape)
             zeros.data = np.full(zeros.shape, zeros.zero_point[0], np.int8)
+            if starts_anywhere:
+                zeros.data = rng.integers(-128, 128, zeros.shape).astype(np.int8)
             init += [handle(), zeros]
             assigns += [named(name, len(init) - 2), assign(len(init) - 2, len(init) - 1)]
         call = Op(129, [], [], 103, [(0, "int32", 1)])
@@ -580,6 +587,7 @@ OPERATORS = {
     "carried_lstm": lstm,
     "svdf": svdf,
     "variables": variables,
+    "started_variables": started_variables,
     "computed_gather": computed_gather,
     "embedding_lookup": embedding_lookup,
     "arg_max": arg(56, 40),

@@ -3,19 +3,21 @@
 import flatbuffers
 import numpy as np
 
-TYPES = {np.dtype(np.float32): 0, np.dtype(np.int32): 2, np.dtype(np.int64): 4, np.dtype(np.int16): 7, np.dtype(np.int8): 9}
+TYPES = {np.dtype(np.float32): 0, np.dtype(np.int32): 2, np.dtype(np.uint8): 3, np.dtype(np.int64): 4, np.dtype(np.int16): 7, np.dtype(np.int8): 9}
 
 RESOURCE = 13
 
 
 class Tensor:
-    def __init__(self, shape, dtype=np.int8, scale=None, zero_point=None, data=None, axis=0, variable=False, resource=False):
+    def __init__(self, shape, dtype=np.int8, scale=None, zero_point=None, data=None, axis=0, variable=False, resource=False,
+                 signature=None, sparse=False):
         self.dtype = np.dtype(dtype)
         self.shape = list(shape)
         self.scale = None if scale is None else np.atleast_1d(np.float32(scale))
         self.zero_point = None if scale is None else np.broadcast_to(np.int64(0 if zero_point is None else zero_point), self.scale.shape)
         self.data = None if data is None else np.ascontiguousarray(data, self.dtype)
         self.axis, self.variable, self.resource = axis, variable, resource
+        self.signature, self.sparse = signature, sparse
 
 
 def constant(values, dtype=np.int32):
@@ -26,8 +28,8 @@ def constant(values, dtype=np.int32):
 class Op:
     """`options` are (field, kind, value) with kind one of int8, int32, float32, bool, ints, string."""
 
-    def __init__(self, code, inputs, outputs, options_type=0, options=(), intermediates=()):
-        self.code, self.inputs, self.outputs = code, inputs, outputs
+    def __init__(self, code, inputs, outputs, options_type=0, options=(), intermediates=(), custom=""):
+        self.code, self.inputs, self.outputs, self.custom = code, inputs, outputs, custom
         self.options_type, self.options, self.intermediates = options_type, options, intermediates
 
 
@@ -88,15 +90,21 @@ def write(*subgraphs):
                 fields.append((4, "offset", table([(2, "offset", scale), (3, "offset", zero), (6, "int32", t.axis)])))
             if t.variable:
                 fields.append((5, "bool", True))
+            if t.sparse:
+                fields.append((6, "offset", table([])))
+            if t.signature is not None:
+                fields.append((7, "offset", ints(t.signature)))
             made.append(table(fields))
         tensor_vector = offsets(made)
         if code_vector is None:
-            codes = sorted({op.code for _, ops, _, _ in subgraphs for op in ops})
-            code_vector = offsets([table([(0, "int8", min(c, 127)), (2, "int32", 1), (3, "int32", c)]) for c in codes])
+            codes = sorted({(op.code, op.custom) for _, ops, _, _ in subgraphs for op in ops})
+            customs = [[(1, "offset", b.CreateString(name))] if name else [] for _, name in codes]
+            code = lambda c, custom: table([(0, "int8", min(c, 127)), *custom, (2, "int32", 1), (3, "int32", c)])
+            code_vector = offsets([code(c, custom) for (c, _), custom in zip(codes, customs)])
         made = []
         for op in ops:
             ins, outs = ints(op.inputs), ints(op.outputs)
-            fields = [(0, "int32", codes.index(op.code)), (1, "offset", ins), (2, "offset", outs)]
+            fields = [(0, "int32", codes.index((op.code, op.custom))), (1, "offset", ins), (2, "offset", outs)]
             if op.options_type:
                 made_apart = {"ints": ints, "string": b.CreateString}
                 prepared = [(f, "offset", made_apart[k](v)) if k in made_apart else (f, k, v) for f, k, v in op.options]

@@ -11,9 +11,12 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
+pub mod fences;
+pub mod graphs;
 pub mod networks;
 pub mod oracle;
 pub mod peers;
+pub mod reference;
 pub mod seeds;
 pub mod sequences;
 pub mod tolerance;

@@ -18,23 +18,36 @@ use crate::sequences::{front_end, masked, motion, normalized, program};
 /// The exporter refuses one of them.
 #[must_use]
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
-    let mut seeds = trained();
+    files(programs())
+}
+
+/// The same, before they have memory.
+///
+/// # Panics
+/// The importer or the quantizer refuses one of them.
+#[must_use]
+pub fn programs() -> Vec<(String, Program)> {
+    let mut programs = networks();
     let mut paths: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file())
         .collect();
     paths.sort();
-    seeds.extend(paths.iter().map(|path| {
+    programs.extend(paths.iter().map(|path| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let imported = |case: &crate::oracle::Case| {
             let options = Options { keep_lstm_states: name == "carried_lstm", ..Options::default() };
-            file(&import(&case.model, options).unwrap().0)
+            import(&case.model, options).unwrap().0
         };
-        let smallest = cases(path).iter().map(imported).min_by_key(Vec::len).unwrap();
+        let smallest = cases(path).iter().map(imported).min_by_key(|program| file(program).len()).unwrap();
         (name, smallest)
     }));
-    seeds
+    programs
+}
+
+fn files(programs: Vec<(String, Program)>) -> Vec<(String, Vec<u8>)> {
+    programs.iter().map(|(name, program)| (name.clone(), file(program))).collect()
 }
 
 /// Networks of the trainer that have every operator of its recipes.
@@ -43,6 +56,10 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
 /// The exporter refuses one of them.
 #[must_use]
 pub fn trained() -> Vec<(String, Vec<u8>)> {
+    files(networks())
+}
+
+fn networks() -> Vec<(String, Program)> {
     let sequence = |text: &str| program(text, &[24, 6], None);
     let image = |text: &str| program(text, &[8, 8, 3], None);
     let programs = [
@@ -93,8 +110,8 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
             ),
         ),
     ];
-    let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), file(&stream(program, 2).unwrap().0));
-    let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), file(program));
+    let streamed = |(name, program): &(&str, Program)| (format!("{name}_stream"), stream(program, 2).unwrap().0);
+    let whole = |(name, program): &(&str, Program)| ((*name).to_owned(), program.clone());
     // Its convolution with the weights of other layouts.
     let [mut packed, mut transformed] = [&programs[4].1; 2].map(Program::clone);
     pack(&mut packed, Family::Dsp);
@@ -102,11 +119,11 @@ pub fn trained() -> Vec<(String, Vec<u8>)> {
     // Rows of an image at a time, and a fully connected layer in parts.
     let mut banded = program("conv2d filters = 8; kernel = 3\nflatten\ndense units = 3", &[12, 4, 2], None);
     assert!(!split(&mut banded, 0, &|_: &mut Program| ()).unwrap().is_empty());
-    let layouts = [("image_packed", &packed), ("image_transformed", &transformed), ("image_banded", &banded)];
+    let layouts = [("image_packed", packed), ("image_transformed", transformed), ("image_banded", banded)];
     programs
         .iter()
         .map(whole)
-        .chain(layouts.map(|(name, program)| (name.to_owned(), file(program))))
+        .chain(layouts.map(|(name, program)| (name.to_owned(), program)))
         .chain([&programs[0], &programs[3], &programs[5], &programs[6]].map(streamed))
         .collect()
 }

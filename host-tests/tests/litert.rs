@@ -33,11 +33,25 @@ fn with_options(model: &[u8], options: Options) -> anyhow::Result<Vec<u8>> {
     Ok(compile(&program, &random_inputs(&program, 1))?.bytes)
 }
 
+fn oracle() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle")
+}
+
 #[test]
 fn every_operator_gives_litert_s_bits() {
-    let files = vectors(&Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors"));
+    compare(&oracle().join("vectors"));
+}
+
+/// Small Keras networks of many families as TensorFlow's converter writes them; `oracle/convert.py` made them.
+#[test]
+fn converted_models_give_litert_s_bits() {
+    compare(&oracle().join("vectors/converted"));
+}
+
+fn compare(folder: &Path) {
+    let files = vectors(folder);
     let mut failures = Vec::new();
-    println!("operator                         cases    bytes  differing");
+    println!("operator or model                cases    bytes  differing");
     for path in &files {
         let (mut bytes, mut differing) = (0, 0);
         let cases = cases(path);
@@ -64,10 +78,20 @@ fn every_operator_gives_litert_s_bits() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Each case's "inputs" are a part of what the error has to say.
+#[test]
+fn what_is_not_taken_is_named() {
+    for (number, case) in cases(&oracle().join("vectors/refused/refused.gz")).iter().enumerate() {
+        let reason = String::from_utf8_lossy(&case.inputs);
+        let error = import(&case.model, Options::default()).map(|_| ()).expect_err(&reason);
+        assert!(format!("{error:#}").contains(&*reason), "{number}: expected \"{reason}\" in: {error:#}");
+    }
+}
+
 /// The kernels that cores with the DSP extension have of their own, over odd shapes, tails and scales.
 #[test]
 fn the_fast_kernels_give_litert_s_bits_on_cores() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors");
+    let folder = oracle().join("vectors");
     for name in ["conv_2d", "depthwise_conv_2d", "fully_connected", "unidirectional_sequence_lstm"] {
         for (number, case) in cases(&folder.join(name).with_extension("gz")).iter().enumerate() {
             let model = imported(&case.model).unwrap();
@@ -98,9 +122,8 @@ fn the_shared_models_give_litert_s_bits_here_and_on_cores() {
 
 #[test]
 fn float_models_become_graphs_that_compute_the_same() {
-    for (number, case) in
-        cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle/vectors/float/float_network.gz")).iter().enumerate()
-    {
+    let files = vectors(&oracle().join("vectors/float"));
+    for (number, case) in files.iter().flat_map(|path| cases(path)).enumerate() {
         assert!(is_float(&case.model).unwrap());
         let model = import_float(&case.model).unwrap();
         let numbers =
@@ -130,7 +153,7 @@ fn the_vectors_are_what_litert_computes_today() {
         eprintln!("skipped: {python} lacks ai-edge-litert, flatbuffers or numpy; THUMBNET_PYTHON names another Python");
         return;
     }
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
+    let oracle = oracle();
     let made = tempfile::tempdir().unwrap();
     let status = Command::new(python).arg(oracle.join("generate.py")).arg("--out").arg(made.path()).status().unwrap();
     assert!(status.success());

@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use thumbnet_host_tests::oracle::cases;
 use thumbnet_host_tests::shared;
 use thumbnet_trainer::compile::compile;
 use thumbnet_trainer::import::{Options, import};
@@ -78,4 +79,21 @@ fn damaged_files_are_refused_or_run() {
     }
     println!("{count} damaged files: {refused} refused by the importer, {uncompiled} by the compiler, {accepted} run");
     assert!(refused > 0 && accepted > 0);
+}
+
+/// The fuzz target `importer` starts from the smallest file of every operator, in `fuzz/tflite`; `THUMBNET_BLESS=1` writes them.
+#[test]
+fn fuzzing_starts_from_every_imported_operator() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let vectors = fs::read_dir(root.join("oracle/vectors")).unwrap().map(|entry| entry.unwrap().path());
+    for path in vectors.filter(|path| path.is_file()) {
+        let model = cases(&path).into_iter().map(|case| case.model).min_by_key(Vec::len).unwrap();
+        let name = path.file_stem().unwrap();
+        let file = root.join("../fuzz/tflite").join(name).with_extension("tflite");
+        if std::env::var_os("THUMBNET_BLESS").is_some() {
+            fs::write(&file, &model).unwrap();
+        }
+        let is_current = fs::read(&file).is_ok_and(|found| found == model);
+        assert!(is_current, "{} is not that of {name:?}: THUMBNET_BLESS=1 writes it anew", file.display());
+    }
 }

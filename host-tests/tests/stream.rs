@@ -2,7 +2,7 @@
 
 use thumbnet::{Model, Session};
 use thumbnet_host_tests::sequences::{front_end, motion, normalized, program};
-use thumbnet_trainer::compile::{Program, aligned, compile, stream};
+use thumbnet_trainer::compile::{Family, Program, aligned, compile, pack, stream};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -91,6 +91,25 @@ fn singular_value_filters_stream() {
         let program = program(text, &[TIME, 6], None);
         for frames in [1, 4, 24] {
             check(&program, frames, &[]);
+        }
+    }
+}
+
+/// Windows of sequences have rows of one pixel, which are most often no whole fours.
+#[test]
+fn packed_weights_give_sequences_the_same_bits() {
+    let padded = "conv1d filters = 6; kernel = 3; padding = \"same\"\nconv1d filters = 5; kernel = 4; stride = 2; padding = \"same\"";
+    for text in [CAUSAL, padded] {
+        for channels in [1, 3, 7, 8] {
+            let plain = program(text, &[TIME, channels], None);
+            let mut packed = plain.clone();
+            pack(&mut packed, Family::Dsp);
+            assert_ne!(packed, plain);
+            let bytes = [&plain, &packed].map(|program| compile(program, &random_inputs(program, 1)).unwrap().bytes);
+            for input in random_inputs(&plain, 3) {
+                let [expected, found] = bytes.each_ref().map(|bytes| run(bytes, &input, Target::Host).unwrap().0);
+                assert_eq!(found, expected, "{text}, {channels} channels");
+            }
         }
     }
 }

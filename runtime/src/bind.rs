@@ -31,6 +31,7 @@ pub enum Call<'m> {
     Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
     Reshape,
     Softmax(Softmax),
+    LogSoftmax(Softmax),
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
@@ -126,6 +127,7 @@ impl<'m> Call<'m> {
             },
             Op::Reshape => Self::Reshape,
             Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
+            Op::LogSoftmax(p) => Self::LogSoftmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
             Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
             Op::ArgMax => Self::ArgMax { row: last_dim(a) },
             Op::View(p) => Self::View(View {

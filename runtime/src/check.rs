@@ -42,8 +42,8 @@ fn tables(model: &Model<'_>) -> Result<(), FormatError> {
     if head.inputs == 0 || head.inputs.checked_add(head.steps).is_none_or(|least| least > head.tensors.count) {
         return Err(FormatError::Section("tensor"));
     }
-    if head.reserved != [0; 2] {
-        return Err(FormatError::Section("head"));
+    if head.initial.count != 0 && model.initial_state().len() != model.state_len() {
+        return Err(FormatError::Section("initial state"));
     }
     if head.state_len > head.arena_len || head.arena_len > i32::MAX as u32 {
         return Err(FormatError::Section("arena"));
@@ -94,7 +94,11 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
         return Err(TensorProblem::Shape);
     }
     let len = tensor.bytes().ok_or(TensorProblem::Shape)?;
-    let zero_points = if tensor.dtype == DType::I8 { -128..=127 } else { 0..=0 };
+    let zero_points = match tensor.dtype {
+        DType::I8 => -128..=127,
+        DType::U8 => 0..=255,
+        _ => 0..=0,
+    };
     if !(tensor.scale > 0.0 && tensor.scale < f32::INFINITY && zero_points.contains(&tensor.zero_point)) {
         return Err(TensorProblem::Quantization);
     }
@@ -245,15 +249,6 @@ fn operator(
             check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
         }
-        (Op::Accumulate(_), _) if ops::DENSE => {
-            check(elements(y)? == last_dim(y), StepProblem::Shape)?;
-            if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
-        }
-        (Op::Requantize(p), Call::Requantize(bound)) if ops::DENSE => {
-            check(is_range(p.clamp), StepProblem::Params)?;
-            same_shape(a, y)?;
-            channel_scales(bound.channels)
-        }
         (Op::MaxPool2d(p), Call::MaxPoolUpTo(bound)) | (Op::AveragePool2d(p), Call::AveragePoolUpTo(bound))
             if ops::POOL =>
         {
@@ -264,6 +259,15 @@ fn operator(
             check(bound.window.size == [height, width] && pad == [0; 4], StepProblem::Params)?;
             check(bound.output == [n, 1, 1, channels] && is_one_length(a, b), StepProblem::Shape)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
+        }
+        (Op::Accumulate(_), _) if ops::DENSE => {
+            check(elements(y)? == last_dim(y), StepProblem::Shape)?;
+            if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
+        }
+        (Op::Requantize(p), Call::Requantize(bound)) if ops::DENSE => {
+            check(is_range(p.clamp), StepProblem::Params)?;
+            same_shape(a, y)?;
+            channel_scales(bound.channels)
         }
         (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
             check(is_range(bound.clamp), StepProblem::Params)?;
@@ -299,7 +303,7 @@ fn operator(
             check(elements(a)? == elements(y)?, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
-        (Op::Softmax(p), _) if ops::SOFTMAX => {
+        (Op::Softmax(p) | Op::LogSoftmax(p), _) if ops::SOFTMAX => {
             scale(p.scale)?;
             check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
             same_shape(a, y)
@@ -475,6 +479,11 @@ fn types(step: &Step<'_>, inputs: [&Tensor; 2], y: &Tensor) -> Result<(), StepPr
         Op::ArgMax => (DType::I8, DType::I32),
         Op::Requantize(_) => (DType::I32, DType::I8),
         Op::Reshape => (inputs[0].dtype, inputs[0].dtype),
+        // Its table is for bytes of either kind.
+        Op::Lookup(_) => {
+            let byte = |dtype| if dtype == DType::U8 { DType::U8 } else { DType::I8 };
+            (byte(inputs[0].dtype), byte(y.dtype))
+        }
         _ => (DType::I8, DType::I8),
     };
     check(inputs.iter().all(|tensor| tensor.dtype == takes) && y.dtype == gives, StepProblem::Type)

@@ -57,6 +57,11 @@ pub trait Network {
     /// The golden cases of the certificate, as in the file; linked only where they are used.
     fn golden() -> &'static [u32];
 
+    /// The bytes that all states start with, where one starts with something else than zero.
+    fn initial_state() -> &'static [u8] {
+        &[]
+    }
+
     /// Takes every step.
     fn run(walk: &mut Walk<'_, Self, impl Observer>);
 }
@@ -97,8 +102,11 @@ impl<'s, N: Network> Session<'s, N> {
         session
     }
 
-    /// Sets every state to zero, as real numbers go.
+    /// Sets every state to what the model starts with: zero, as real numbers go, where it says nothing else.
     pub fn reset(&mut self) {
+        if N::STATE_LEN == 0 || self.restore(N::initial_state()).is_ok() {
+            return;
+        }
         for &(span, zero) in N::STATES {
             self.bytes_mut(span).unwrap_or(&mut []).fill(zero.cast_unsigned());
         }

@@ -9,8 +9,9 @@ use crate::format::{MAX_INPUTS, ReduceFunction};
 use crate::kernels::Stream;
 use crate::kernels::eltwise::Operand;
 use crate::kernels::{
-    accumulate, activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, lstm, mat_mul, motion,
-    move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to, view,
+    accumulate, activation, arg_max, concat, conv2d, depthwise, eltwise, fully_connected, log_softmax, lstm, mat_mul,
+    motion, move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to,
+    view,
 };
 use crate::ops;
 
@@ -255,6 +256,8 @@ fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u
         Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
         Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
         Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::LogSoftmax(p) if ops::SOFTMAX && in_place => log_softmax::log_softmax_in_place(p, i8s(y)),
+        Call::LogSoftmax(p) if ops::SOFTMAX => log_softmax::log_softmax(p, memory.read(a)?, i8s(y)),
         Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
         Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
         Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),

@@ -113,7 +113,7 @@ pub fn rounding_shift_right(x: i32, exponent: u32) -> i32 {
 }
 
 /// `round(x · 2^exponent)`, saturated.
-fn saturating_shift_left(x: i32, exponent: u32) -> i32 {
+pub(crate) fn saturating_shift_left(x: i32, exponent: u32) -> i32 {
     let bound = i32::MAX >> exponent;
     if x > bound {
         i32::MAX

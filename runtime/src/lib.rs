@@ -30,7 +30,7 @@
 //! | `heapless` | `results::top_k`: the best classes in a fixed-capacity list |
 //! | `libm` | `results::softmax` in f32, accurate to the last bits |
 //! | `micromath` | the same, approximate, smaller and faster |
-//! | `conv`, `dense`, `pool`, `elementwise`, `motion`, `shape`, `softmax`, `recurrent`, `tflite-recurrent`, `spectrogram` | operators, see [`format::Op::feature`]; all of them by default. `thumbnet inspect` says which a model needs |
+//! | `conv`, `dense`, `pool`, `elementwise`, `motion`, `shape`, `softmax`, `recurrent`, `tflite-recurrent`, `spectrogram`, `winograd` | operators and a layout of weights, see [`format::Op::feature`]; all of them by default. `thumbnet inspect` says which a model needs |
 //! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]
@@ -64,6 +64,7 @@ pub mod results;
 mod session;
 #[cfg(feature = "embedded-hal")]
 pub mod source;
+mod timing;
 
 pub use arena::Arena;
 pub use certificate::{Mismatch, self_test};
@@ -71,6 +72,7 @@ pub use digest::digest;
 pub use error::{FormatError, InputError, SessionError, StepProblem, TensorProblem};
 pub use model::Model;
 pub use session::{Observer, Session};
+pub use timing::Timing;
 
 /// Includes a file as bytes aligned to 16, as [`Model::new`] wants them.
 ///

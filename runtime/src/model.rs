@@ -8,42 +8,57 @@ use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section,
 /// A model borrowed from flash, every byte of it checked.
 ///
 /// [`Model::new`] is the only way to make one. What it has checked is the argument why [`crate::Session::run`] cannot fail,
-/// whatever the input: for any bytes, each invariant below holds of what is accepted, and each says what follows from it.
+/// whatever the input: for any bytes, each invariant below holds of what is accepted, and each says what follows from it. The
+/// functions in brackets are those of `check.rs` that establish it.
 ///
-/// **Sections.** Each lies within the file and starts at a multiple of 16, each record decodes, counts agree with lengths. The
-/// file is borrowed as shared and never written, so what was checked is what runs: a step is bound to its kernel by the same
-/// function in the check and in the session, from the same words.
+/// **Sections** (`check_head`, `slice`, `tables`). Each lies within the file and starts at a multiple of 16, lengths computed
+/// without overflow; counts agree with lengths; each record decodes, and the program ends with its last one. The file is borrowed
+/// as shared and never written, so what was checked is what runs: a step is bound to its kernel by the same function
+/// (`Call::new`) in the check and in the session, from the same words.
 ///
-/// **Tensors.** Dimensions are positive and their product fits 31 bits; offset and length lie within the arena or the data,
-/// computed without overflow; offsets are multiples of 4. So the slice of a tensor exists and is aligned for its type.
+/// **Tensors** (`check_tensor`). Dimensions are positive and their product in bytes fits 31 bits; offset and length lie within the
+/// arena or the data, computed without overflow; offsets are multiples of 4; inputs lie apart. So the slice of a tensor exists and
+/// is aligned for its type, if the arena is: a session refuses one that is not.
 ///
-/// **States** follow one another at the start of the arena. Nothing else lies there but a result that replaces one, of the same
-/// place, type and quantization, and last; an operator that changes its own does so only if no later step reads it. So two
-/// runs share nothing but states, and no step reads a state that is half new.
+/// **States** (`states`, `is_update`, `own_states`) follow one another at the start of the arena. Nothing else lies there but a
+/// result that replaces one, of the same place, type and quantization, and last; an operator that changes its own does so only if
+/// no later step reads it, no operand is the same state twice, and its other operands lie elsewhere. So two runs share nothing but
+/// states, no step reads a state that is half new, and the states of a step are disjoint slices.
 ///
-/// **Order.** A step reads tensors with smaller numbers than its output's, none after its last use. Since every step runs once and
-/// in order, what it reads was written in this run, or is an input, a constant or a state.
+/// **Order** (`check_step`). A step reads tensors with smaller numbers than its output's, none after its last use, and as many as
+/// its operator takes. Since every step runs once and in order, what it reads was written in this run, or is an input, a constant
+/// or a state. Outputs (`outputs`) live to the end.
 ///
-/// **Overlap.** Output and scratch lie over no tensor that is still needed, and not over one another. The exceptions are those of
-/// [`crate::plan::may_overwrite`], where element is written after the same element was read, and of [`crate::plan::lead`], where
-/// the output starts so far in front of the input that it only grows into what was read; only one operand may be in either. So the
-/// arena can be cut into output, scratch and the rest, each mutable slice without an alias.
+/// **Overlap** (`memory`). Output and scratch lie over no tensor that is still needed, not over one another, and the scratch not
+/// over a state. The exceptions are those of [`crate::plan::may_overwrite`], where element is written after the same element was
+/// read, and of [`crate::plan::lead`], where the output starts so far in front of the input that it only grows into what was
+/// read; only one operand may be in either. So the arena can be cut into states, output, scratch and the rest, each mutable slice
+/// without an alias, which `Carved::new` does by checked splits: it would rather do nothing than alias.
 ///
-/// **Shapes and layouts.** Types, ranks and dimensions are those that the operator's equation relates, windows reach into the
-/// padded image, weights and tables have the length that shapes and layout ask for and lie within the data section. So every index
-/// that a kernel computes is within its slice. Kernels in safe Rust would write less if it were not; those in assembly compare the
-/// lengths that they are about to touch with their slices' once more.
+/// **Shapes** (`operator`, `types`). Types, ranks and dimensions are those that the operator's equation relates, windows reach into
+/// the padded image, views stay within their input, weights and tables have the length that shapes ask for and lie within the data
+/// section, numbers of elements are below what they count. So every index that a kernel computes is within its slice. Kernels
+/// in safe Rust would write less if it were not; those in assembly compare the lengths that they are about to touch with their
+/// slices' once more. Numbers that are computed by other steps ([`crate::format::Op::Gather`]) are compared when they are used.
 ///
-/// **Numbers.** Multipliers are 0 or in \[2^30, 2^31), shifts in \[−31, 30\], clamps not empty, zero points of 8 bits, indices below
-/// what they count. So no shift exceeds its register. Sums may wrap where a file has been made to: the outputs are then
-/// meaningless, and within their range. The exporter refuses models whose sums can.
+/// **Layouts** (`Call::new`, `layout`). A layout other than the plain one is taken only from the operators that have it, with the
+/// length, the alignment, the window, the rounding and the shifts that it is made for. Bounds of its sums are the exporter's
+/// affair: a file that breaks them computes something else, within its memory.
 ///
-/// **Arena.** What a session needs is stated, contains every tensor and scratch, and is at most 2^31 − 1 bytes. It is compared with
-/// the memory given before anything is written.
+/// **Numbers** (`scale`, `channel_scales`, `is_range` and each operator). Multipliers are 0 or in \[2^30, 2^31), those of reductions
+/// not negative; shifts in \[−31, 30\]; clamps not empty; zero points of 8 bits; fractions and lengths of transforms those that the
+/// kernels have. So no shift exceeds its register, and no division is by zero. Sums may wrap where a file has been made to: the
+/// outputs are then meaningless, and within their range. The exporter refuses models whose sums can.
 ///
-/// **Work.** Loops run over dimensions, and never until a condition of the data. Their number is bounded by what the file states
-/// and the check has computed again ([`Model::work`]), in a run as long as the file has steps. The check itself is bounded by the
-/// file's length: it looks at every pair of tensor and step once, at every weight at most once per step.
+/// **Arena** (`tables`, `check_tensor`, `memory`). What a session needs is stated, contains every tensor and scratch, and is at most
+/// 2^31 − 1 bytes. It is compared with the memory given before anything is written.
+///
+/// **Work** (`model`). Loops run over dimensions, never until a condition of the data. Their number is bounded by what the file
+/// states and the check has computed again ([`Model::work`]), in a run as long as the file has steps. The check itself is bounded
+/// by the file's length: it looks at every pair of tensor and step, and of tensor and state, once, at each number in the data at
+/// most once per step.
+///
+/// How each of these is tested: `SECURITY.md`.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'m> {
     bytes: &'m [u8],
@@ -130,6 +145,14 @@ impl<'m> Model<'m> {
     #[must_use]
     pub const fn state_len(&self) -> usize {
         self.head.state_len as usize
+    }
+
+    /// The bytes that all states start with; empty where each starts with zero.
+    #[must_use]
+    pub fn initial_state(&self) -> &'m [u8] {
+        let Section { offset, count } = self.head.initial;
+        let end = (offset as usize).checked_add(count as usize);
+        end.and_then(|end| self.data.get(offset as usize..end)).unwrap_or(&[])
     }
 
     /// Numbers of the state tensors with the tensors themselves, in the order they lie in memory.

@@ -1,6 +1,7 @@
 //! Which operators this build has, by the crate's features: what a firmware never runs need not lie in its flash.
 
 use crate::format::Op;
+use crate::kernels::Layout;
 
 /// Families of operators: a constant for the code that dispatches, the crate's feature, the operators.
 macro_rules! families {
@@ -17,9 +18,10 @@ macro_rules! families {
                 }
             }
 
-            /// Whether this build has the operator.
+            /// Whether this build has the operator, with the layout of its weights.
             pub(crate) const fn is_built(&self) -> bool {
                 match self {
+                    Self::Conv2d(p) if matches!(p.layout, Layout::Winograd) => WINOGRAD,
                     $($(Self::$op { .. })|+ => $name,)*
                     _ => true,
                 }
@@ -39,8 +41,8 @@ families! {
     ELEMENTWISE "elementwise" Add | Mul | Binary;
     /// Padding, picking, reducing, resizing.
     SHAPE "shape" Pad | Take | Gather | Reduce | ResizeBilinear;
-    /// Softmax.
-    SOFTMAX "softmax" Softmax;
+    /// Softmax and its logarithm.
+    SOFTMAX "softmax" Softmax | LogSoftmax;
     /// The recurrent layers that are trained here.
     RECURRENT "recurrent" Recurrent;
     /// LSTM and SVDF with TensorFlow Lite's bits.
@@ -49,4 +51,18 @@ families! {
     SPECTROGRAM "spectrogram" Spectrogram;
     /// The front end for motion sensors.
     MOTION "motion" Motion;
+}
+
+/// Convolution by transformed filters: as much code as all other convolutions.
+pub(crate) const WINOGRAD: bool = cfg!(feature = "winograd");
+
+impl Op {
+    /// The crate's feature that brings the layout of the operator's weights; `None` for those that come with the operator.
+    #[must_use]
+    pub const fn layout_feature(&self) -> Option<&'static str> {
+        match self {
+            Self::Conv2d(p) if matches!(p.layout, Layout::Winograd) => Some("winograd"),
+            _ => None,
+        }
+    }
 }

@@ -24,12 +24,12 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
     let same_shape = input.dims == output.dims && input.rank == output.rank;
     match op {
         Op::Reshape => input.bytes() == output.bytes(),
-        Op::Lookup(_) | Op::Softmax(_) | Op::Add(_) | Op::Mul(_) => same_shape,
-        Op::Accumulate(_) => same_shape && input.dtype == output.dtype,
+        Op::Lookup(_) | Op::Softmax(_) | Op::LogSoftmax(_) | Op::Add(_) | Op::Mul(_) => same_shape,
         Op::DepthwiseConv2d(p) => {
             let [.., channels] = first_four(input);
             same_shape && depthwise::may_overwrite(p.size, p.stride, p.dilation, p.pad.top, channels)
         }
+        Op::Accumulate(_) => same_shape && input.dtype == output.dtype,
         _ => false,
     }
 }
@@ -155,6 +155,7 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
         | Op::Pad(_)
         | Op::Reshape
         | Op::Softmax(_)
+        | Op::LogSoftmax(_)
         | Op::Lookup(_)
         | Op::ArgMax
         | Op::View(_)

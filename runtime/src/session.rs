@@ -54,9 +54,10 @@ impl<'s> Session<'s> {
         Ok(session)
     }
 
-    /// Sets every state to zero, as real numbers go: int8 states to their zero points.
+    /// Sets every state to what the model starts with: where the file says nothing else to zero, as real numbers go, for
+    /// int8 states their zero points.
     pub fn reset(&mut self) {
-        if self.model.state_len() == 0 {
+        if self.model.state_len() == 0 || self.restore(self.model.initial_state()).is_ok() {
             return;
         }
         for (_, state) in self.model.states() {

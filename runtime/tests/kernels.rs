@@ -159,7 +159,7 @@ fn transformed(w: &[i8], inputs: usize, outputs: usize) -> Vec<i16> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 1500 }))]
 
     #[test]
     fn conv2d_is_its_reference(
@@ -514,6 +514,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     /// Large sums take tables of what each byte contributes.
+    #[cfg_attr(miri, ignore = "65,536 sums take Miri minutes, and touch memory as few do")]
     #[test]
     fn every_pair_of_bytes_has_the_sum_of_its_reference(
         zp in (zero_point(), zero_point(), zero_point()), scales in (scale(), scale(), scale()),

@@ -94,7 +94,7 @@ pub fn random_inputs(program: &Program, count: usize) -> Vec<Vec<u8>> {
     let mut input = |(number, tensor): (usize, &TensorDesc)| -> Vec<u8> {
         let elements = tensor.shape.iter().product::<u32>();
         match tensor.dtype {
-            DType::I8 => (0..elements).map(|_| rng.random()).collect(),
+            DType::I8 | DType::U8 => (0..elements).map(|_| rng.random()).collect(),
             DType::I16 => (0..elements).flat_map(|_| rng.random::<i16>().to_le_bytes()).collect(),
             // All of a sequence.
             DType::I32 if program.is_length(number) => i32::MAX.to_le_bytes().to_vec(),

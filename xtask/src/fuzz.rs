@@ -10,8 +10,21 @@ use crate::shell::{command, finish, root};
 pub const MISSING: &str =
     "it needs nightly Rust and cargo-fuzz: rustup toolchain install nightly; cargo install cargo-fuzz";
 
-/// The targets, and whether they read a model file as it is, so that `fuzz/seeds` helps them.
-const TARGETS: [(&str, bool); 3] = [("loader", true), ("load_and_run", true), ("mutated", false)];
+struct Target {
+    name: &'static str,
+    /// The folder in `fuzz` with what it starts from, where it reads files as they are.
+    seeds: Option<&'static str>,
+    /// Whether it needs the exporter, which takes long to build.
+    needs_trainer: bool,
+}
+
+const TARGETS: [Target; 5] = [
+    Target { name: "loader", seeds: Some("seeds"), needs_trainer: false },
+    Target { name: "load_and_run", seeds: Some("seeds"), needs_trainer: false },
+    Target { name: "mutated", seeds: None, needs_trainer: false },
+    Target { name: "importer", seeds: Some("tflite"), needs_trainer: true },
+    Target { name: "differential", seeds: None, needs_trainer: true },
+];
 
 /// Whether nightly Rust and cargo-fuzz are there.
 pub fn is_possible() -> bool {
@@ -22,16 +35,19 @@ pub fn is_possible() -> bool {
 /// Fuzzes each target for so many seconds. What is found lies in `fuzz/artifacts`.
 pub fn all(seconds: u32) -> Result<()> {
     ensure!(is_possible(), "{MISSING}");
-    for (target, reads_models) in TARGETS {
-        let corpus = root().join("fuzz/corpus").join(target);
+    for Target { name, seeds, needs_trainer } in TARGETS {
+        let corpus = root().join("fuzz/corpus").join(name);
         fs::create_dir_all(&corpus)?;
         // Our own code is safe Rust on the host: guard bytes and overflow checks find what a sanitizer would.
-        let mut fuzz = command("cargo", &["+nightly", "fuzz", "run", "--sanitizer", "none", target]);
-        fuzz.arg(&corpus);
-        if reads_models {
-            fuzz.arg(root().join("fuzz/seeds"));
+        let mut fuzz = command("cargo", &["+nightly", "fuzz", "run", "--sanitizer", "none"]);
+        if needs_trainer {
+            fuzz.args(["--features", "trainer"]);
         }
-        fuzz.args(["--", "-seed=1", "-max_len=4096", "-timeout=20", "-print_final_stats=1"]);
+        fuzz.arg(name).arg(&corpus);
+        if let Some(seeds) = seeds {
+            fuzz.arg(root().join("fuzz").join(seeds));
+        }
+        fuzz.args(["--", "-seed=1", "-max_len=4096", "-len_control=0", "-timeout=20", "-print_final_stats=1"]);
         fuzz.arg(format!("-max_total_time={seconds}"));
         finish(fuzz)?;
     }

@@ -4,6 +4,7 @@ mod chips;
 mod fuzz;
 mod setup;
 mod shell;
+mod stack;
 mod tasks;
 
 use std::process::ExitCode;
@@ -37,6 +38,12 @@ enum Task {
     },
     /// Writes the table of chips anew, from probe-rs's target list.
     Chips,
+    /// Computes the deepest path through each firmware's calls, and fails where it takes more stack than its budget.
+    Stack {
+        /// Boards, all by default.
+        #[arg(long, value_delimiter = ',')]
+        on: Vec<String>,
+    },
     /// Counts instructions on every emulated core: of every kernel, of the recipes' networks and of shared models, beside what others
     /// need; or of given model files alone.
     Bench {
@@ -55,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test { full } => tasks::test(full),
         Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Chips => chips::write(),
+        Task::Stack { on } => stack::check(&on),
         Task::Bench { models, demo } => tasks::bench(&models, demo),
     };
     match result {

@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::fuzz;
 use crate::setup;
 use crate::shell::{command, finish, phase, root, run};
+use crate::stack;
 
 /// Everything that must hold, cheapest first. All failures are reported, not only the first.
 pub fn test(full: bool) -> Result<()> {
@@ -63,12 +64,14 @@ pub fn test(full: bool) -> Result<()> {
     });
     for board in ["m0", "m3", "m4", "m33", "m55"] {
         check(&format!("proof that nothing panics, {board}"), &|| {
-            firmware(board, &["build", "--bin", "no_panic", "--bin", "no_panic_compiled"])
+            firmware(board, &["build", "--features", "self-test", "--bin", "no_panic", "--bin", "no_panic_compiled"])
         });
     }
     for board in ["m0", "m4", "m33"] {
         check(&format!("proof that a planted panic is found, {board}"), &|| planted_panic(board));
     }
+    let boards: &[&str] = if full { &[] } else { &["m0", "m4"] };
+    check("stack of the firmware", &|| stack::check(&boards.iter().map(ToString::to_string).collect::<Vec<_>>()));
     check("lints of the firmware", &|| {
         firmware("m4", &["clippy", "--features", "qemu", "--bins", "--lib", "--", "-D", "warnings"])
     });
@@ -76,6 +79,11 @@ pub fn test(full: bool) -> Result<()> {
         firmware("nrf52840", &["build", "--features", "nrf52840", "--bin", "nrf52840"])?;
         firmware("nrf52840", &["build", "--features", "nrf52840-listen", "--bin", "nrf52840_listen"])
     });
+    if full && has_miri() {
+        check("safe code under Miri", &miri);
+    } else if full {
+        eprintln!("== safe code under Miri: skipped, it needs rustup component add miri rust-src --toolchain nightly");
+    }
     if full && fuzz::is_possible() {
         check("fuzzing", &|| fuzz::all(180));
     } else if full {
@@ -93,6 +101,23 @@ fn planted_panic(board: &str) -> Result<()> {
     let messages = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "no_panic links with a panic in it: its proof is worth nothing");
     ensure!(messages.contains("a panic path survived"), "no_panic does not build for another reason:\n{messages}");
+    Ok(())
+}
+
+/// Whether there is a nightly Rust with Miri.
+fn has_miri() -> bool {
+    command("cargo", &["+nightly", "miri", "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// Every access of checking and running models, and of every kernel, as far as it is Rust: in minutes.
+fn miri() -> Result<()> {
+    for tests in [&["-p", "thumbnet-mutation"][..], &["-p", "thumbnet", "--test", "kernels"]] {
+        let mut miri = command("cargo", &["+nightly", "miri", "test", "--locked"]);
+        miri.args(tests);
+        // Tests read files.
+        miri.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("CARGO_TARGET_DIR", root().join("target/miri"));
+        finish(miri)?;
+    }
     Ok(())
 }
 

@@ -6,13 +6,14 @@
 #![no_main]
 
 use core::fmt;
+use core::sync::atomic::Ordering;
 
 use cortex_m_rt::entry;
 use semihosting::fs::File;
 use semihosting::io::Read;
 use semihosting::{println, process};
 use thumbnet::{Arena, Model, Session};
-use thumbnet_firmware::qemu::fail;
+use thumbnet_firmware::qemu::{CASE, fail};
 
 /// Bytes for the file and for the arena, guards included.
 const SPACE: usize = 96 << 10;
@@ -46,6 +47,7 @@ fn run() -> Option<()> {
     let Ok(mut file) = File::open(c"models") else { return fail("models", &"cannot be opened") };
     let mut counts = Counts::default();
     for number in 0u32.. {
+        CASE.store(number, Ordering::Relaxed);
         let mut len = [0; 4];
         if !fill(&mut file, &mut len)? {
             break;

@@ -20,8 +20,8 @@ static MODEL: &[u8] = thumbnet::include_model!(env!("THUMBNET_MODEL"));
 
 #[entry]
 fn main() -> ! {
-    let mut arena = Arena::<8192>::new();
-    let ok = check_and_run(core::hint::black_box(MODEL), &mut arena);
+    static mut ARENA: Arena<8192> = Arena::new();
+    let ok = check_and_run(core::hint::black_box(MODEL), ARENA);
     core::hint::black_box(ok);
     loop {
         cortex_m::asm::wfi();

@@ -9,13 +9,15 @@ use cortex_m_rt::entry;
 use defmt_rtt as _;
 use panic_probe as _;
 use thumbnet::results::top_k;
-use thumbnet::{Arena, Model, Observer, Session, self_test};
+use thumbnet::{Model, Observer, Session, self_test};
 
-static MODEL: &[u8] = thumbnet::include_model!(env!("THUMBNET_MODEL"));
+// `MODEL` and its `Memory`, for which build.rs has made sure that there is room.
+include!(concat!(env!("OUT_DIR"), "/model.rs"));
 
 #[entry]
 fn main() -> ! {
-    match run() {
+    static mut MEMORY: Memory = Memory::new();
+    match run(MEMORY) {
         Ok(()) => defmt::info!("done"),
         Err(error) => defmt::error!("{}", error),
     }
@@ -24,13 +26,12 @@ fn main() -> ! {
     }
 }
 
-fn run() -> Result<(), &'static str> {
+fn run(memory: &mut Memory) -> Result<(), &'static str> {
     let mut peripherals = cortex_m::Peripherals::take().ok_or("peripherals were taken before")?;
     peripherals.DCB.enable_trace();
     peripherals.DWT.enable_cycle_counter();
     let model = Model::new(MODEL).map_err(|_| "the model does not check")?;
-    let mut arena = Arena::<65_536>::new();
-    let mut session = Session::new(&model, &mut arena).map_err(|_| "the arena is too small")?;
+    let mut session = Session::new(&model, memory).map_err(|_| "the arena is too small")?;
     match self_test(&mut session) {
         Ok(()) => defmt::info!("self-test: bit-identical to the desktop"),
         Err(mismatch) => defmt::error!("self-test: {}", mismatch),

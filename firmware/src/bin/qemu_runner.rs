@@ -34,7 +34,8 @@ fn run() -> Option<()> {
     let load_ticks = meter::now() - start;
     let needed = model.arena_len().next_multiple_of(4).min(ARENA);
     let (arena, rest) = memory.split_at_mut(needed);
-    let records: &mut [[u32; 2]] = bytemuck::cast_slice_mut(rest.get_mut(..rest.len() & !7)?);
+    let whole = rest.len() - rest.len() % size_of::<Record>();
+    let records: &mut [Record] = bytemuck::cast_slice_mut(rest.get_mut(..whole)?);
     let Some(records) = records.get_mut(..model.steps().count()) else {
         return fail("arena", &"no room for the model beside the numbers of its steps");
     };
@@ -59,7 +60,7 @@ struct Report<'a> {
     stack: usize,
 }
 
-fn infer_all<'a>(session: &mut Session<'_>, records: &'a mut [[u32; 2]]) -> Option<Report<'a>> {
+fn infer_all<'a>(session: &mut Session<'_>, records: &'a mut [Record]) -> Option<Report<'a>> {
     let (mut input, mut output) = match (File::open(c"in"), File::create(c"out")) {
         (Ok(input), Ok(output)) => (input, output),
         _ => return fail("files", &"cannot open \"in\" and \"out\""),
@@ -100,17 +101,20 @@ fn read_inputs(session: &mut Session<'_>, file: &mut File) -> Option<bool> {
     Some(true)
 }
 
+/// Digest of a step's outputs, ticks of its cheapest and of its dearest run.
+type Record = [u32; 3];
+
 /// Digest and time of every step, without the time that taking them takes.
 struct Meter<'a> {
-    records: &'a mut [[u32; 2]],
+    records: &'a mut [Record],
     mark: u64,
     total: u64,
     overhead: u64,
 }
 
 impl<'a> Meter<'a> {
-    fn new(records: &'a mut [[u32; 2]]) -> Self {
-        records.fill([0; 2]);
+    fn new(records: &'a mut [Record]) -> Self {
+        records.fill([0, u32::MAX, 0]);
         let start = meter::now();
         let overhead = meter::now() - start;
         Self { records, mark: 0, total: 0, overhead }
@@ -119,11 +123,19 @@ impl<'a> Meter<'a> {
 
 impl Observer for Meter<'_> {
     fn after(&mut self, step: usize, output: &[u8]) {
-        let ticks = (meter::now() - self.mark).saturating_sub(self.overhead);
+        let now = meter::now();
+        let ticks = (now - self.mark).saturating_sub(self.overhead);
         self.total += ticks;
-        if let Some([chain, most]) = self.records.get_mut(step) {
+        if let Some([chain, least, most]) = self.records.get_mut(step) {
             *chain = digest(*chain, output);
-            *most = (*most).max(ticks as u32);
+            let (is_first, ticks) = (*least == u32::MAX, ticks as u32);
+            if !meter::was_interrupted(self.mark, now) {
+                *most = if is_first { ticks } else { ticks.max(*most) };
+                *least = ticks.min(*least);
+            } else if is_first {
+                // Better than nothing, for a step that is longer than the timer.
+                *most = ticks.max(*most);
+            }
         }
         self.mark = meter::now();
     }
@@ -134,8 +146,8 @@ fn print(model: &Model<'_>, load_ticks: u64, report: &Report<'_>) {
     let head = model.head();
     print!("{{\"inferences\":{},\"ticks\":[{},{}],\"load_ticks\":{},", inferences, least, most, load_ticks);
     print!("\"peak_ram\":{},\"state\":{},\"stack\":{},\"steps\":[", head.arena_len, head.state_len, stack);
-    for (step, [chain, ticks]) in report.meter.records.iter().enumerate() {
-        print!("{}[{},{}]", if step == 0 { "" } else { "," }, chain, ticks);
+    for (step, [chain, least, most]) in report.meter.records.iter().enumerate() {
+        print!("{}[{},{},{}]", if step == 0 { "" } else { "," }, chain, least.min(most), most);
     }
     println!("]}}");
 }

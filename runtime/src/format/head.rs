@@ -54,8 +54,9 @@ record! {
         pub state_len: u32,
         /// What one run takes at most, low word first; [`crate::plan::work`] says of what. See [`crate::Model::work`].
         pub work: [u32; 2],
-        /// Zero.
-        pub reserved: [u32; 2],
+        /// What all states start with, in bytes of the data section; none where they start with zero. Unlike the other sections
+        /// it counts from the start of the data, and may start at any byte.
+        pub initial: Section,
     }
 }
 

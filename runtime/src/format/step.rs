@@ -641,6 +641,8 @@ ops! {
     28 Accumulate(AccumulateParams) "accumulate" 1..=2;
     /// i32 sums to int8.
     29 Requantize(RequantizeParams) "requantize" 1..=1;
+    /// Logarithm of softmax over the last axis.
+    30 LogSoftmax(SoftmaxParams) "log_softmax" 1..=1;
 }
 
 /// One step of a program.

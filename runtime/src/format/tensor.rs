@@ -19,6 +19,8 @@ code! {
         F32 = 2,
         /// 16-bit signed: states that need more than 8 bits.
         I16 = 3,
+        /// 8-bit unsigned, quantized: only at the ends of a network, where a lookup leads to and from int8.
+        U8 = 4,
     }
 }
 
@@ -27,7 +29,7 @@ impl DType {
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
-            Self::I8 => 1,
+            Self::I8 | Self::U8 => 1,
             Self::I16 => 2,
             Self::I32 | Self::F32 => 4,
         }

@@ -89,11 +89,52 @@ mod tests {
     use std::f64::consts::PI;
     use std::vec::Vec;
 
-    use super::{Complex, real, reversed};
+    use super::{Complex, butterfly, multiply, real, reversed, scaled};
 
     fn twiddles(len: usize) -> Vec<[i16; 2]> {
         let factor = |x: f64| (32768.0 * x).round().clamp(-32768.0, 32767.0) as i16;
         (0..len / 2).map(|k| 2.0 * PI * k as f64 / len as f64).map(|a| [factor(a.cos()), factor(-a.sin())]).collect()
+    }
+
+    /// Both ends of the range and zero, and what a rounding could turn.
+    const LOUD: [i32; 8] = [1 - (1 << 30), -(1 << 29), -32_769, -1, 0, 32_768, 1 << 29, (1 << 30) - 1];
+
+    #[test]
+    fn products_with_every_factor_are_their_definition() {
+        let floor = |a: i32, w: i16| ((i64::from(a) * i64::from(w)) >> 15) as i32;
+        for w in i16::MIN..=i16::MAX {
+            assert!(LOUD.iter().all(|&a| scaled(a, w) == floor(a, w)), "{w}");
+        }
+        for a in (i16::MIN..=i16::MAX).flat_map(|a| [i32::from(a), i32::from(a) << 14]) {
+            for w in [i16::MIN, -32_767, -23_170, -1, 0, 1, 23_170, i16::MAX] {
+                assert_eq!(scaled(a, w), floor(a, w), "{a} · {w}");
+            }
+        }
+    }
+
+    /// In 64 bits the same comes out: neither product nor sum of a butterfly has wrapped.
+    #[test]
+    fn butterflies_do_not_overflow() {
+        let wide = |a: i32, w: i16| (i64::from(a) * i64::from(w)) >> 15;
+        let numbers = LOUD.map(|x| x / 2);
+        for [cos, sin] in twiddles(1024) {
+            for re in numbers {
+                for im in numbers {
+                    // A number of this magnitude keeps it when it is turned.
+                    if f64::from(re).hypot(f64::from(im)) >= 2f64.powi(29) {
+                        continue;
+                    }
+                    let product = multiply([re, im], [cos, sin]);
+                    let exact = [wide(re, cos) - wide(im, sin), wide(re, sin) + wide(im, cos)];
+                    assert_eq!(product.map(i64::from), exact);
+                    let (mut a, mut b) = ([re, im], [0; 2]);
+                    butterfly(&mut a, &mut b, product);
+                    let sums = [i64::from(re) + exact[0], i64::from(im) + exact[1]];
+                    assert_eq!(a.map(i64::from), sums);
+                    assert_eq!(b.map(i64::from), [i64::from(re) - exact[0], i64::from(im) - exact[1]]);
+                }
+            }
+        }
     }
 
     /// Loud noise and a tone through every length; against the sum of the definition. The factors' 16 bits bound the

@@ -53,6 +53,7 @@ pub mod fft;
 mod finish;
 mod framing;
 pub mod fully_connected;
+pub mod log_softmax;
 pub mod lstm;
 pub mod mat_mul;
 pub mod motion;

@@ -146,7 +146,7 @@ impl Sums {
     }
 }
 
-/// `round(sqrt x)` of what is below 2^62.
+/// `round(sqrt x)` of what is below 2^62 − 2^31; powers of a window are below 2^50.
 fn root(x: u64) -> i32 {
     let floor = x.isqrt();
     floor.wrapping_add(u64::from(x.wrapping_sub(floor.wrapping_mul(floor)) > floor)) as i32
@@ -163,5 +163,21 @@ fn load(p: &Motion<'_>, mean: i32, window: &[i32], spectrum: &mut [Complex]) {
         if let Some(slot) = spectrum.get_mut(fft::reversed(index >> 1, count)) {
             slot[index & 1] = (product.wrapping_add(1 << (shift - 1)) >> shift) as i32;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::root;
+
+    /// Half a unit of error at most, on both sides of every border of 16 bits and of those at the end of the range.
+    #[test]
+    fn the_root_is_the_nearest_integer() {
+        for y in (0..=1u64 << 16).chain((1 << 31) - 1000..(1 << 31) - 1) {
+            // Between y and y + 1 lies no square of a half: (y + 1/2)^2 = y^2 + y + 1/4.
+            assert_eq!((root(y * y) as u64, root(y * y + y) as u64), (y, y));
+            assert_eq!(root(y * y + y + 1) as u64, y + 1, "{y}");
+        }
+        assert!((0..1 << 16).all(|x| root(x) <= root(x + 1)));
     }
 }

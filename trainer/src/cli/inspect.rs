@@ -1,11 +1,13 @@
 //! `thumbnet inspect`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet::Model;
 use thumbnet::format::{ConvParams, FullyConnectedParams, LstmParams, Op, Place, RecurrentParams, Step, Tensor};
-use thumbnet::kernels::{Layout, winograd};
+use thumbnet::kernels::Layout;
+use thumbnet::{Model, Timing};
+use thumbnet_build::{Core, data_len, stack_len};
 use thumbnet_trainer::run::features;
 
 use super::with_model;
@@ -35,9 +37,17 @@ fn summary(model: &Model<'_>) {
         model.golden_cases().count()
     );
     println!(
+        "stack at most {} bytes, {} on a Cortex-M0, besides the firmware's own; `thumbnet bench` measures it",
+        stack_len(Core::M4),
+        stack_len(Core::M0)
+    );
+    println!(
         "thumbnet = {{ default-features = false, features = [{}] }}",
         features(model).iter().map(|feature| format!("\"{feature}\"")).collect::<Vec<_>>().join(", ")
     );
+    for (operator, why) in varying_times(model) {
+        println!("the time of {operator} depends on the input: {why}");
+    }
     if !info.labels.is_empty() {
         println!("classes: {}", info.labels.iter().collect::<Vec<_>>().join(", "));
     }
@@ -49,6 +59,15 @@ fn summary(model: &Model<'_>) {
             println!("{which}: {:?} {:?}, scale {}, zero point {}", t.dtype, t.shape(), t.scale, t.zero_point);
         }
     }
+}
+
+/// The operators that take more instructions for some inputs than for others, on a core with conditional instructions.
+fn varying_times(model: &Model<'_>) -> BTreeMap<&'static str, &'static str> {
+    let why = |step: Step<'_>| match step.timing() {
+        Timing::Varies(why) => Some((step.op.name(), why)),
+        Timing::Constant | Timing::ConstantFromArmv7 => None,
+    };
+    model.steps().filter_map(why).collect()
 }
 
 fn steps(model: &Model<'_>) {
@@ -64,7 +83,7 @@ fn steps(model: &Model<'_>) {
             "{number:4}  {:18} {name:30}  {shape:16}  {:8}  {:8}  {:10}",
             operator(&step),
             macs(model, &step, &output),
-            flash(model, &step, &output),
+            data_len(model, number, &step),
             step.scratch
         );
     }
@@ -89,45 +108,6 @@ fn input(model: &Model<'_>, step: &Step<'_>) -> Option<Tensor> {
 /// Multiply-accumulates of a step.
 pub fn macs(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
     input(model, step).map_or(0, |input| thumbnet::plan::macs(&step.op, &input, output))
-}
-
-/// Bytes of weights and tables of a step.
-fn flash(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
-    let outputs = u64::from(*output.shape().last().unwrap_or(&1));
-    let Some(input) = input(model, step) else { return 0 };
-    let taps = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
-    match &step.op {
-        Op::Conv2d(p) if p.layout == Layout::Winograd => {
-            let inputs = *input.shape().last().unwrap_or(&1) as usize;
-            winograd::weights_len(inputs, outputs as usize).unwrap_or(0) as u64 + 12 * outputs
-        }
-        Op::Conv2d(p) => outputs * (taps(p.size) * u64::from(*input.shape().last().unwrap_or(&1)) + 12),
-        Op::DepthwiseConv2d(p) => outputs * (taps(p.size) + 12),
-        Op::FullyConnected(_) => {
-            let rows = u64::from(output.elements().unwrap_or(1)) / outputs.max(1);
-            outputs * (u64::from(input.elements().unwrap_or(0)) / rows.max(1) + 12)
-        }
-        Op::Lstm(_) => {
-            let inputs = u64::from(*input.shape().last().unwrap_or(&1));
-            4 * outputs * (inputs + outputs + 4)
-        }
-        Op::Recurrent(p) => {
-            let inputs = u64::from(*input.shape().last().unwrap_or(&1));
-            p.cell.gates() as u64 * outputs * (inputs + outputs + 24)
-        }
-        Op::Spectrogram(p) => {
-            let coefficients = if p.has_coefficients == 1 { 2 * outputs * u64::from(p.bands) } else { 0 };
-            u64::from(2 * p.frame + (2 << p.log2) + 4 * p.bands + 2 * p.weight_count) + coefficients + 12 * outputs
-        }
-        Op::Motion(p) => {
-            let window = if p.bands > 0 { 2 * p.window + (2 << p.log2) } else { 0 };
-            u64::from(window + 4 * p.bands + 2 * p.weight_count) + 12 * outputs
-        }
-        Op::Accumulate(_) => outputs * u64::from(input.elements().unwrap_or(0)),
-        Op::Requantize(_) => 12 * outputs,
-        Op::Lookup(_) => 256,
-        _ => 0,
-    }
 }
 
 /// Which bytes of the arena every tensor has, and in which steps.

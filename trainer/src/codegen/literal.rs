@@ -198,6 +198,7 @@ pub fn call(call: &Call<'_>, t: &mut Tables<'_>) -> String {
         }
         Call::Reshape => "Call::Reshape".to_owned(),
         Call::Softmax(p) => of("Softmax", &[p.literal(t)]),
+        Call::LogSoftmax(p) => of("LogSoftmax", &[p.literal(t)]),
         Call::Lookup(table) => of("Lookup", &[t.add(table.as_slice())]),
         Call::ArgMax { row } => format!("Call::ArgMax {{ row: {row} }}"),
         Call::Lstm(p) => of("Lstm", &[p.literal(t)]),

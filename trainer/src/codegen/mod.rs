@@ -69,7 +69,7 @@ fn module(bytes: &[u8], name: &str) -> Result<(String, usize)> {
         writeln!(steps, "output: {}, scratch: {} }};\n", span(span_of(&output)), span(scratch))?;
         writeln!(walk, "walk.step(&{constant});")?;
     }
-    let golden = golden(&model, &mut tables);
+    let (golden, initial) = (golden(&model, &mut tables), initial_state(&model, &mut tables));
     let ports = |tensors: Vec<Option<Tensor>>| {
         let port = |t: Tensor| format!("Port {{ span: {}, is_i8: {} }}", span(span_of(&t)), t.dtype == DType::I8);
         tensors.into_iter().flatten().map(port).collect::<Vec<_>>().join(", ")
@@ -90,7 +90,7 @@ fn module(bytes: &[u8], name: &str) -> Result<(String, usize)> {
          impl Network for {network} {{\n\
          type Memory = Memory;\nconst STATE_LEN: usize = {state};\nconst STATES: &'static [(Span, i8)] = &[{states}];\n\
          const INPUTS: &'static [Port] = &[{inputs}];\nconst OUTPUTS: &'static [Port] = &[{outputs}];\n\
-         const STEPS: usize = {count};\n\nfn golden() -> &'static [u32] {{ {golden} }}\n\n\
+         const STEPS: usize = {count};\n\nfn golden() -> &'static [u32] {{ {golden} }}\n\n{initial}\
          fn run(walk: &mut Walk<'_, Self, impl Observer>) {{ {walk} }}\n}}\n\n{steps}{statics}",
         title = model.info().name,
         count = head.steps,
@@ -118,6 +118,19 @@ fn golden(model: &Model<'_>, tables: &mut Tables) -> String {
     let line = format!("static GOLDEN: Aligned<[u32; {count}]> = table::<{}, _, _>(FILE, {at});\n", 4 * count);
     tables.statics.push_str(&line);
     "&GOLDEN.0".to_owned()
+}
+
+/// The bytes that states start with, where the model has any.
+fn initial_state(model: &Model<'_>, tables: &mut Tables) -> String {
+    let (head, count) = (model.head(), model.initial_state().len());
+    if count == 0 {
+        return String::new();
+    }
+    let at = head.data.offset + head.initial.offset;
+    let line = format!("static INITIAL_STATE: Aligned<[u8; {count}]> = table::<{count}, _, _>(FILE, {at});\n");
+    tables.statics.push_str(&line);
+    tables.len += count;
+    "fn initial_state() -> &'static [u8] { &INITIAL_STATE.0 }\n\n".to_owned()
 }
 
 fn source(model: &Model<'_>, tensor: &Tensor, tables: &mut Tables) -> String {

@@ -1,4 +1,4 @@
-//! Other bytes in the place of a layer's weights.
+//! Other bytes in the place of a layer's weights, and where all others lie.
 
 use std::ops::Range;
 
@@ -58,8 +58,18 @@ fn splice(program: &mut Program, range: &Range<u32>, bytes: &[u8]) {
     });
 }
 
-/// Shows every offset in the data of a program.
-fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
+/// Puts bytes in the place of the `len` at `start`, or behind everything where others read these too; gives where they are.
+pub(super) fn substitute(program: &mut Program, start: u32, len: usize, bytes: &[u8]) -> u32 {
+    let range = start..start + len as u32;
+    if readers(program, &range) != 1 {
+        return program.push_data(bytes);
+    }
+    replace(program, &range, bytes);
+    start
+}
+
+/// Shows every offset in the data of a program, to be changed where data moves.
+pub fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
     program.tensors.iter_mut().filter_map(|tensor| tensor.constant.as_mut()).for_each(&mut *show);
     for step in &mut program.steps {
         // Exhaustive, so that no operator with data of its own is forgotten.
@@ -102,6 +112,7 @@ fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
             | Op::Pad(_)
             | Op::Reshape
             | Op::Softmax(_)
+            | Op::LogSoftmax(_)
             | Op::ArgMax
             | Op::View(_)
             | Op::Gather(_)

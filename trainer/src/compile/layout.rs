@@ -5,7 +5,7 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{ConvParams, Op};
 use thumbnet::kernels::{Channel, Layout};
 
-use super::data::{relayout, replace};
+use super::data::{relayout, substitute};
 use super::program::Program;
 use crate::run::Target;
 
@@ -78,7 +78,7 @@ fn pack_rows(program: &mut Program, number: usize) {
     for (number_of, &[rows, columns]) in matrices.iter().enumerate() {
         let Some((_, start)) = matrix(program, number, number_of) else { return };
         let bytes = in_pairs(bytemuck::cast_slice(&program.data[start as usize..][..rows * columns]), columns);
-        let start = replace(program, start, rows * columns, &bytes);
+        let start = substitute(program, start, rows * columns, &bytes);
         if let Some((_, to)) = offset(&mut program.steps[number].op, number_of) {
             *to = start;
         }

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use thumbnet::Model;
 
 pub use bands::{Banded, split};
+pub use data::offsets;
 pub use dead_channels::{Dead, remove_dead_channels};
 pub use layout::{Family, pack};
 pub use plan::{Plan, plan};

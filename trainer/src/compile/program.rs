@@ -49,6 +49,8 @@ pub struct Program {
     pub outputs: Vec<usize>,
     /// Results that replace a state from the next run on: index of the result, index of the state.
     pub updates: Vec<(usize, usize)>,
+    /// States that start with something else than zero: index of the state, its bytes.
+    pub initial: Vec<(usize, Vec<u8>)>,
     /// Weights, tables and constants.
     pub data: Vec<u8>,
     /// Names of the classes.

@@ -192,7 +192,7 @@ impl Builder<'_> {
             && inputs.iter().all(|&input| self.shape(input).len() > 2 && self.shape(input).get(1) == time);
         let is_elementwise = match op {
             Op::Concat(p) => p.axis > 1,
-            Op::Softmax(_) | Op::ArgMax => true,
+            Op::Softmax(_) | Op::LogSoftmax(_) | Op::ArgMax => true,
             Op::Add(_) | Op::Mul(_) | Op::Binary(_) => {
                 inputs.iter().all(|&input| self.shape(input).len() == self.shape(output).len())
             }

@@ -16,6 +16,10 @@ use super::program::Program;
 /// A name holds a line feed, a tensor has too many dimensions, or a step too many inputs.
 pub fn write(program: &Program, plan: &Plan, golden: &[u32]) -> Result<Vec<u8>> {
     let mut file = vec![0u8; HEAD_BYTES];
+    let mut data = program.data.clone();
+    let initial = initial_state(program, plan)?;
+    let start = Section { offset: if initial.is_empty() { 0 } else { data.len() as u32 }, count: initial.len() as u32 };
+    data.extend_from_slice(&initial);
     let head = Head {
         magic: MAGIC,
         version: VERSION,
@@ -25,14 +29,14 @@ pub fn write(program: &Program, plan: &Plan, golden: &[u32]) -> Result<Vec<u8>> 
         tensors: append(&mut file, 4 * RECORD_WORDS, &tensors(program, plan)?),
         outputs: append(&mut file, 4, &words(program.outputs.iter().map(|&output| output as u32))),
         program: append(&mut file, 4, &steps(program, plan)?),
-        data: append(&mut file, 1, &program.data),
+        data: append(&mut file, 1, &data),
         golden: append(&mut file, 4, &words(golden.iter().copied())),
         inputs: program.inputs as u32,
         steps: program.steps.len() as u32,
         arena_len: plan.arena_len,
         state_len: plan.state_len,
         work: [program.work() as u32, (program.work() >> 32) as u32],
-        reserved: [0; 2],
+        initial: start,
     };
     let head = Head { file_len: u32::try_from(file.len()).context("the model is larger than 4 GiB")?, ..head };
     place(&mut file, &head);
@@ -110,6 +114,25 @@ fn tensors(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
         let last_use = last_uses[index] as u32;
         let record = Tensor { last_use, ..record(program, index, plan.offsets[index]) };
         record.write(&mut |word| bytes.extend_from_slice(&word.to_le_bytes()));
+    }
+    Ok(bytes)
+}
+
+/// All states as they start, one after the other; nothing where all start with zero.
+fn initial_state(program: &Program, plan: &Plan) -> Result<Vec<u8>> {
+    if program.initial.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut bytes = vec![0; plan.state_len as usize];
+    for state in program.states() {
+        let (tensor, at) = (record(program, state, 0), plan.offsets[state] as usize);
+        let own = &mut bytes[at..at + tensor.bytes().context("a state is too large")? as usize];
+        own.fill(tensor.zero_point as u8);
+        if let Some((_, initial)) = program.initial.iter().find(|(number, _)| *number == state) {
+            let (found, expected) = (initial.len(), own.len());
+            ensure!(found == expected, "a state of {expected} bytes starts with {found}");
+            own.copy_from_slice(initial);
+        }
     }
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{DType, Op};
 
+use super::operators::{Curve, materialize};
 use super::schema::{MAX_ELEMENTS, Model, Operator, Tensor, Type};
 use super::{Options, Summary};
 use crate::compile::{Program, StepDesc, TensorDesc};
@@ -38,8 +39,14 @@ pub(super) struct Conversion<'a> {
     states: Vec<TensorDesc>,
     /// By name, in an order that is the same every time.
     pub variables: BTreeMap<String, Variable>,
+    /// What variables start with, by name.
+    pub initial: BTreeMap<String, &'a [u8]>,
     /// The variable that a handle stands for.
     pub handles: HashMap<usize, String>,
+    /// Float tensors that are functions of int8 ones.
+    pub curves: HashMap<usize, Curve>,
+    /// The float tensor whose bytes are moved right now, what stands for it, and its quantization.
+    pub moving: Option<(usize, Value, Quant)>,
     results: Vec<TensorDesc>,
     steps: Vec<(Op, Vec<Value>)>,
     /// What stands for each tensor of the file.
@@ -59,7 +66,10 @@ impl<'a> Conversion<'a> {
             constants: Vec::new(),
             states: Vec::new(),
             variables: BTreeMap::new(),
+            initial: BTreeMap::new(),
             handles: HashMap::new(),
+            curves: HashMap::new(),
+            moving: None,
             results: Vec::new(),
             steps: Vec::new(),
             values: vec![None; model.tensors.len()],
@@ -67,6 +77,12 @@ impl<'a> Conversion<'a> {
         };
         for (number, &input) in model.inputs.iter().enumerate() {
             ensure!(conversion.values[input].is_none(), "tensor {input} is an input twice");
+            let tensor = &model.tensors[input];
+            ensure!(
+                !tensor.is_dynamic,
+                "input {number} (\"{}\") has a dimension of any size: fix every one but the batch, and convert again",
+                tensor.name
+            );
             let desc = conversion.describe(input).with_context(|| format!("input {number}"))?;
             conversion.inputs.push(desc);
             conversion.values[input] = Some(Value::Input(number));
@@ -87,9 +103,14 @@ impl<'a> Conversion<'a> {
         let tensor = &self.model.tensors[index];
         let (dtype, quant) = match tensor.dtype {
             Type::I8 => (DType::I8, self.quant(index)?),
-            Type::F32 => (DType::F32, Quant { scale: 1.0, zero_point: 0 }),
+            Type::U8 => (DType::U8, self.unsigned_quant(index)?),
+            Type::F32 => match self.moving {
+                Some((.., quant)) => (DType::I8, quant),
+                None => (DType::F32, Quant { scale: 1.0, zero_point: 0 }),
+            },
             Type::I32 => (DType::I32, Quant { scale: 1.0, zero_point: 0 }),
-            other => bail!("\"{}\" is {other:?}; int8, int32 and f32 are supported", tensor.name),
+            Type::I16 => bail!("\"{}\" is int16: quantize activations to int8, not to 16 bits (16x8)", tensor.name),
+            other => bail!("\"{}\" is {other:?}; int8, uint8 at the ends, int32 and f32 are supported", tensor.name),
         };
         ensure!(tensor.elements() > 0, "\"{}\" has shape {:?} and no element", tensor.name, tensor.shape);
         let name = self.unique(&tensor.name);
@@ -138,6 +159,16 @@ impl<'a> Conversion<'a> {
         pending.into_iter().map(write).collect()
     }
 
+    /// The states of variables that start with something else than zero.
+    fn initial_states(&self) -> Vec<(Value, Vec<u8>)> {
+        let of_name = |(name, &bytes): (&String, &&[u8])| {
+            let state = self.variables.get(name)?.state;
+            let zero = self.states[state].zero_point as u8;
+            bytes.iter().any(|&byte| byte != zero).then(|| (Value::State(state), bytes.to_vec()))
+        };
+        self.initial.iter().filter_map(of_name).collect()
+    }
+
     pub fn tensor(&self, index: usize) -> &'a Tensor<'a> {
         &self.model.tensors[index]
     }
@@ -145,27 +176,45 @@ impl<'a> Conversion<'a> {
     /// Scale and zero point of an int8 tensor that has one of each.
     pub fn quant(&self, index: usize) -> Result<Quant> {
         let tensor = self.tensor(index);
-        ensure!(tensor.dtype == Type::I8, "\"{}\" is {:?}, expected int8", tensor.name, tensor.dtype);
-        let (&[scale], &[zero_point]) = (tensor.scales.as_slice(), tensor.zero_points.as_slice()) else {
-            bail!(
-                "\"{}\" has {} scales and {} zero points, expected one each; only int8 models can be imported",
-                tensor.name,
-                tensor.scales.len(),
-                tensor.zero_points.len()
-            );
-        };
-        ensure!((-128..=127).contains(&zero_point), "\"{}\" has zero point {zero_point}", tensor.name);
-        Ok(Quant { scale, zero_point: zero_point as i32 })
+        match tensor.dtype {
+            Type::I8 => {}
+            Type::F32 => bail!(
+                "\"{}\" is computed in f32, expected int8: convert the model with full-integer quantization",
+                tensor.name
+            ),
+            Type::I16 => {
+                bail!(
+                    "\"{}\" is int16, expected int8: quantize activations to int8, not to 16 bits (16x8)",
+                    tensor.name
+                )
+            }
+            other => bail!("\"{}\" is {other:?}, expected int8", tensor.name),
+        }
+        one_quant(tensor, -128..=127)
+    }
+
+    /// The same of a uint8 tensor.
+    pub fn unsigned_quant(&self, index: usize) -> Result<Quant> {
+        let tensor = self.tensor(index);
+        ensure!(tensor.dtype == Type::U8, "\"{}\" is {:?}, expected uint8", tensor.name, tensor.dtype);
+        one_quant(tensor, 0..=255)
     }
 
     /// What stands for a tensor of the file that an operator reads.
     pub fn value(&mut self, index: usize) -> Result<Value> {
+        if let Some((_, value, _)) = self.moving.filter(|&(moving, ..)| moving == index) {
+            return Ok(value);
+        }
+        if self.moving.is_none() {
+            materialize(self, index)?;
+        }
         if let Some(value) = self.values[index] {
             return Ok(value);
         }
         let tensor = self.tensor(index);
         ensure!(!tensor.is_variable, "\"{}\" is a variable, which this operator cannot read", tensor.name);
-        let data = tensor.data.with_context(|| format!("\"{}\" is read before it is computed", tensor.name))?;
+        let data = tensor.data.as_deref();
+        let data = data.with_context(|| format!("\"{}\" is read before it is computed", tensor.name))?;
         let mut desc = self.describe(index)?;
         desc.constant = Some(self.push_data(data));
         let value = Value::Constant(self.constants.len());
@@ -208,8 +257,17 @@ impl<'a> Conversion<'a> {
         Ok(())
     }
 
+    /// Forgets what stands for a tensor of the file, and gives it.
+    pub fn unbind(&mut self, index: usize) -> Option<Value> {
+        self.values[index].take()
+    }
+
     /// Puts everything into the order of the file format.
     pub fn finish(mut self) -> Result<(Program, Summary)> {
+        for &output in &self.model.outputs {
+            materialize(&mut self, output)
+                .with_context(|| format!("output \"{}\"", self.model.tensors[output].name))?;
+        }
         ensure!(!self.model.inputs.is_empty() && !self.model.outputs.is_empty(), "the model has no input or no output");
         ensure!(!self.steps.is_empty(), "the model computes nothing");
         ensure!(self.steps.iter().all(|(_, inputs)| !inputs.is_empty()), "an operator has no input");
@@ -220,6 +278,7 @@ impl<'a> Conversion<'a> {
         let outputs = outputs.collect::<Result<Vec<_>>>()?;
         let outputs = outputs.into_iter().map(|value| self.out_of_state(value)).collect::<Result<Vec<_>>>()?;
         let updates = self.update_variables()?;
+        let initial = self.initial_states();
         let (inputs, constants, states) = (self.inputs.len(), self.constants.len(), self.states.len());
         let number = |value: Value| match value {
             Value::Input(index) => index,
@@ -229,7 +288,7 @@ impl<'a> Conversion<'a> {
         };
         let map = |values: Vec<Value>| values.into_iter().map(number).collect::<Vec<usize>>();
         let (gain, offset) = match self.inputs[0].dtype {
-            DType::I8 => (1.0 / self.inputs[0].scale, self.inputs[0].zero_point as f32),
+            DType::I8 | DType::U8 => (1.0 / self.inputs[0].scale, self.inputs[0].zero_point as f32),
             _ => (1.0, 0.0),
         };
         let name = if self.model.name.is_empty() { "imported".to_owned() } else { self.model.name.replace('\n', " ") };
@@ -237,6 +296,7 @@ impl<'a> Conversion<'a> {
             name,
             tensors: [self.inputs, self.constants, self.states, self.results].concat(),
             updates: updates.into_iter().map(|(result, state)| (number(result), number(state))).collect(),
+            initial: initial.into_iter().map(|(state, bytes)| (number(state), bytes)).collect(),
             inputs,
             outputs: map(outputs),
             steps: self.steps.into_iter().map(|(op, inputs)| StepDesc { op, inputs: map(inputs) }).collect(),
@@ -246,6 +306,20 @@ impl<'a> Conversion<'a> {
         };
         Ok((self.program, self.summary))
     }
+}
+
+/// Scale and zero point of a tensor that has one of each.
+fn one_quant(tensor: &Tensor<'_>, range: std::ops::RangeInclusive<i64>) -> Result<Quant> {
+    let (&[scale], &[zero_point]) = (tensor.scales.as_slice(), tensor.zero_points.as_slice()) else {
+        bail!(
+            "\"{}\" has {} scales and {} zero points, expected one each; only int8 models can be imported",
+            tensor.name,
+            tensor.scales.len(),
+            tensor.zero_points.len()
+        );
+    };
+    ensure!(range.contains(&zero_point), "\"{}\" has zero point {zero_point}, expected {range:?}", tensor.name);
+    Ok(Quant { scale, zero_point: zero_point as i32 })
 }
 
 impl Operator<'_> {

@@ -4,34 +4,37 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::operators;
+use super::fold::fold;
+use super::operators::{self, lstm};
 use super::schema::{self, Operator, Type};
 use crate::data::Preprocess;
 use crate::graph::{Graph, Input, Node, Op, Padding, Pair, Tensor, Weights};
 use crate::model::{Meta, Model};
 
-/// Translates a `.tflite` file whose weights and activations are f32.
+/// Translates a `.tflite` file whose activations are f32. Its weights are f32, f16, or int8 (dynamic-range quantization), and
+/// become f32.
 ///
 /// # Errors
 /// The bytes are not such a file, or it holds something that is not supported; the message names the operator.
 pub fn import_float(bytes: &[u8]) -> Result<Model> {
-    let file = schema::parse(bytes)?;
+    let mut file = schema::parse(bytes)?;
+    fold(&mut file)?;
     let mut conversion = Conversion::new(&file)?;
-    for (number, operator) in file.operators.iter().enumerate() {
-        let place = || format!("operator {number} ({})", operators::name(operator));
-        conversion.operator(operator).with_context(place)?;
+    for operator in &file.operators {
+        conversion.operator(operator).with_context(|| operators::place(operator, &file.tensors))?;
     }
     conversion.finish()
 }
 
-/// Whether a file's first input and its weights are f32, so that it is for [`import_float`].
+/// Whether a file's first input is f32 and nothing is computed in int8, so that it is for [`import_float`].
 ///
 /// # Errors
 /// The bytes are not a model.
 pub fn is_float(bytes: &[u8]) -> Result<bool> {
     let file = schema::parse(bytes)?;
     let input = file.inputs.first().is_some_and(|&input| file.tensors[input].dtype == Type::F32);
-    Ok(input && !file.tensors.iter().any(|tensor| tensor.dtype == Type::I8))
+    let computed = file.operators.iter().flat_map(|operator| &operator.outputs).map(|&output| &file.tensors[output]);
+    Ok(input && computed.into_iter().all(|tensor| !matches!(tensor.dtype, Type::I8 | Type::U8 | Type::I16)))
 }
 
 struct Conversion<'a> {
@@ -54,13 +57,6 @@ impl<'a> Conversion<'a> {
 
     fn tensor(&self, index: usize) -> &'a schema::Tensor<'a> {
         &self.file.tensors[index]
-    }
-
-    /// The f32 numbers of a constant, where it is one.
-    fn constant(&self, index: usize) -> Option<Vec<f32>> {
-        let tensor = self.tensor(index);
-        let data = tensor.data.filter(|_| tensor.dtype == Type::F32)?;
-        Some(data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     }
 
     fn name(&self, index: usize) -> Result<String> {
@@ -135,6 +131,7 @@ impl<'a> Conversion<'a> {
                 ensure!(axes == [1, 2], "a mean over {axes:?}: only over height and width it is supported");
                 self.unary(operator, Op::GlobalAveragePool2d)
             }
+            44 => self.lstm(operator),
             98 => self.unary(operator, Op::LeakyRelu { slope: f64::from(operator.float(0, 0.0)?) }),
             117 => self.unary(operator, Op::HardSwish),
             _ => bail!("it is not supported in float models; convert the model to int8 and import that"),
@@ -205,11 +202,44 @@ impl<'a> Conversion<'a> {
         self.parts(operator, &name)
     }
 
+    /// The gates' rows follow one another here, in the order that the file has them in too: input, forget, new, output.
+    fn lstm(&mut self, operator: &Operator<'_>) -> Result<()> {
+        lstm::only_plain(operator)?;
+        ensure!(operator.byte(0)? == 4, "fused activation {}, expected tanh", operator.byte(0)?);
+        ensure!(operator.byte(3)? == 0, "time-major sequences are not supported in float models");
+        // Converters write 10, which no cell that was trained without it comes near; our own cells saturate by calibration.
+        let clip = operator.float(1, 0.0)?;
+        ensure!(clip == 0.0 || clip >= 8.0, "a cell that is clipped to {clip} is not supported in float models");
+        let x = operator.input(0)?;
+        let inputs = *self.tensor(x).shape.last().context("the input has no dimension")? as usize;
+        let units = *self.tensor(operator.output()?).shape.last().context("the output has no dimension")? as usize;
+        let op = Op::Lstm { units, return_sequences: true, go_backwards: false };
+        let x = self.name(x)?;
+        let name = self.push(operator, op, vec![x], 0)?;
+        let parts = [
+            ("kernel", lstm::INPUT_WEIGHTS, vec![4 * units, inputs]),
+            ("recurrent", lstm::RECURRENT_WEIGHTS, vec![4 * units, units]),
+            ("bias", lstm::BIASES, vec![4 * units]),
+        ];
+        for (part, first, shape) in parts {
+            let mut data = Vec::new();
+            for gate in 0..4 {
+                data.extend(
+                    self.tensor(operator.input(first + gate)?).numbers().with_context(|| format!("the {part}"))?,
+                );
+            }
+            let expected: usize = shape.iter().product();
+            ensure!(data.len() == expected, "the {part} has {} numbers, expected {expected}", data.len());
+            self.weights.insert(format!("{name}/{part}"), Tensor { shape, data });
+        }
+        Ok(())
+    }
+
     /// Kernel and bias of a layer, in the layouts that graph and file have in common.
     fn parts(&mut self, operator: &Operator<'_>, name: &str) -> Result<()> {
         for (part, index) in [("kernel", operator.optional(1)), ("bias", operator.optional(2))] {
             let Some(index) = index else { continue };
-            let data = self.constant(index).with_context(|| format!("the {part} is not a constant of type f32"))?;
+            let data = self.tensor(index).numbers().with_context(|| format!("the {part}"))?;
             let shape = self.tensor(index).shape.iter().map(|&dim| dim as usize).collect();
             self.weights.insert(format!("{name}/{part}"), Tensor { shape, data });
         }

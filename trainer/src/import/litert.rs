@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use thumbnet::{Model, Observer};
 
@@ -67,6 +67,10 @@ fn tensors(python: &str, tflite: &[u8], inputs: &[u8], keeps_states: bool) -> Re
         .output()
         .with_context(|| format!("cannot start {python}; name another one with --python"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
+    let lacking = errors.lines().find_map(|line| line.split_once("Didn't find op for builtin opcode "));
+    if let Some((_, operator)) = lacking {
+        bail!("LiteRT has no reference kernel for {operator}; its other kernels round convolutions otherwise");
+    }
     ensure!(
         output.status.success(),
         "LiteRT did not run: {}; install it with `{python} -m pip install ai-edge-litert numpy`",

@@ -7,6 +7,8 @@
 mod conversion;
 mod flatbuffer;
 mod float;
+mod fold;
+mod infer;
 mod litert;
 mod operators;
 mod schema;
@@ -68,15 +70,15 @@ const MAX_MACS: u64 = 1 << 32;
 /// # Errors
 /// The bytes are not such a file, or it holds something that is not supported; the message names the operator.
 pub fn import(bytes: &[u8], options: Options) -> Result<(Program, Summary)> {
-    let model = schema::parse(bytes)?;
+    let mut model = schema::parse(bytes)?;
+    let operators = model.operators.len();
+    fold::fold(&mut model)?;
     let mut conversion = Conversion::new(&model, options)?;
-    for (number, operator) in model.operators.iter().enumerate() {
-        let name = operators::name(operator);
-        let output = operator.outputs.first().map_or("", |&output| model.tensors[output].name.as_str());
-        operators::convert(&mut conversion, operator)
-            .with_context(|| format!("operator {number} ({name}, \"{output}\")"))?;
+    for operator in &model.operators {
+        operators::convert(&mut conversion, operator).with_context(|| operators::place(operator, &model.tensors))?;
     }
     let (program, summary) = conversion.finish()?;
+    let summary = Summary { operators, folded: operators - model.operators.len(), ..summary };
     let macs = program.macs();
     ensure!(macs <= MAX_MACS, "one inference has {macs} multiply-accumulates, at most {MAX_MACS} are taken");
     Ok((program, summary))

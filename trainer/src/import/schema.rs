@@ -2,6 +2,8 @@
 //!
 //! Source: `tensorflow/compiler/mlir/lite/schema/schema.fbs`, version 3, identifier `TFL3`.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use super::flatbuffer::Table;
@@ -40,8 +42,10 @@ pub(super) struct Tensor<'a> {
     pub zero_points: Vec<i64>,
     /// The axis that `scales` count along, where there is more than one.
     pub axis: i32,
-    /// Bytes of a constant; none for what is computed.
-    pub data: Option<&'a [u8]>,
+    /// Bytes of a constant: of the file, or folded at import; none for what is computed.
+    pub data: Option<Cow<'a, [u8]>>,
+    /// Whether another dimension than the first is left open.
+    pub is_dynamic: bool,
     /// Keeps its value from one inference to the next.
     pub is_variable: bool,
 }
@@ -50,17 +54,21 @@ pub(super) struct Tensor<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
     F32,
+    F16,
     I32,
     I64,
     I16,
     I8,
+    U8,
     Bool,
-    Other(i8),
+    Other(&'static str),
 }
 
 /// One operator.
 #[derive(Debug)]
 pub(super) struct Operator<'a> {
+    /// Its place in the file.
+    pub number: usize,
     pub code: i32,
     /// Name of a custom operator.
     pub custom: String,
@@ -71,20 +79,83 @@ pub(super) struct Operator<'a> {
     pub options: Option<Table<'a>>,
 }
 
+impl Type {
+    /// Bytes of an element, where the type is known.
+    pub const fn size(self) -> Option<usize> {
+        match self {
+            Self::F32 | Self::I32 => Some(4),
+            Self::I64 => Some(8),
+            Self::F16 | Self::I16 => Some(2),
+            Self::I8 | Self::U8 | Self::Bool => Some(1),
+            Self::Other(_) => None,
+        }
+    }
+
+    pub const fn is_integer(self) -> bool {
+        matches!(self, Self::I32 | Self::I64)
+    }
+}
+
 impl Tensor<'_> {
     pub fn elements(&self) -> usize {
         self.shape.iter().map(|&dim| dim as usize).product()
     }
 
+    /// The bytes of a constant.
+    pub fn constant(&self) -> Result<&[u8]> {
+        self.data.as_deref().with_context(|| format!("\"{}\" has to be a constant", self.name))
+    }
+
+    /// Whether its numbers are known at import. A list of none has no bytes in the file.
+    pub fn is_known(&self) -> bool {
+        self.data.is_some() || (self.dtype.is_integer() && self.elements() == 0)
+    }
+
     /// The numbers of a constant of type int32 or int64: axes, shapes, paddings.
     pub fn integers(&self) -> Result<Vec<i64>> {
-        let data = self.data.with_context(|| format!("\"{}\" has to be a constant", self.name))?;
+        if self.is_known() && self.elements() == 0 {
+            return Ok(Vec::new());
+        }
+        let data = self.constant()?;
         Ok(match self.dtype {
             Type::I32 => data.as_chunks().0.iter().map(|&bytes| i64::from(i32::from_le_bytes(bytes))).collect(),
             Type::I64 => data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect(),
             other => bail!("\"{}\" is {other:?}, expected I32 or I64", self.name),
         })
     }
+
+    /// The real numbers of a constant: f32, f16, or int8 with its scales.
+    pub fn numbers(&self) -> Result<Vec<f32>> {
+        let data = self.constant()?;
+        Ok(match self.dtype {
+            Type::F32 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            Type::F16 => data.as_chunks().0.iter().map(|&bytes| half(u16::from_le_bytes(bytes))).collect(),
+            Type::I8 => {
+                let inner: usize =
+                    self.shape.iter().skip(self.axis.max(0) as usize + 1).map(|&dim| dim as usize).product();
+                let count = self.scales.len();
+                ensure!(count > 0 && self.zero_points.len() == count, "\"{}\" has no scale", self.name);
+                let real = |(at, &q): (usize, &u8)| {
+                    let channel = at / inner.max(1) % count;
+                    self.scales[channel] * (i64::from(q.cast_signed()) - self.zero_points[channel]) as f32
+                };
+                data.iter().enumerate().map(real).collect()
+            }
+            other => bail!("\"{}\" is {other:?}, expected real numbers", self.name),
+        })
+    }
+}
+
+/// An IEEE half as a single, exactly.
+fn half(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (bits >> 15, bits >> 10 & 31, f32::from(bits & 1023));
+    let magnitude = match exponent {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1024.0 + fraction) * 2f32.powi(i32::from(exponent) - 25),
+    };
+    if sign == 1 { -magnitude } else { magnitude }
 }
 
 /// Reads a model.
@@ -118,7 +189,7 @@ fn subgraph<'a>(
     let count = tensors.len();
     let operators = main.tables(3)?;
     let operators = operators.iter().enumerate().map(|(number, table)| {
-        operator(table, codes, count).with_context(|| format!("operator {number} of {}", operators.len()))
+        operator(number, table, codes, count).with_context(|| format!("operator {number} of {}", operators.len()))
     });
     Ok(Subgraph {
         operators: operators.collect::<Result<_>>()?,
@@ -147,19 +218,31 @@ fn tensor<'a>(table: &Table<'a>, file: &'a [u8], buffers: &[Table<'a>]) -> Resul
     );
     let dtype = match table.scalar::<i8>(1, 0)? {
         0 => Type::F32,
+        1 => Type::F16,
         2 => Type::I32,
+        3 => Type::U8,
         4 => Type::I64,
+        5 => Type::Other("string"),
         6 => Type::Bool,
         7 => Type::I16,
         9 => Type::I8,
-        other => Type::Other(other),
+        13 => Type::Other("resource"),
+        17 => Type::Other("int4"),
+        19 => Type::Other("int2"),
+        _ => Type::Other("another type"),
     };
+    ensure!(table.table(6)?.is_none(), "\"{name}\" is sparse: convert the model again with dense weights");
     let quantization = table.table(4)?;
     let (mut scales, mut zero_points, mut axis) = (Vec::new(), Vec::new(), 0);
     if let Some(quantization) = quantization {
         scales = quantization.scalars::<f32>(2)?;
         zero_points = quantization.scalars::<i64>(3)?;
         axis = quantization.scalar(6, 0)?;
+        let is_plain = quantization.scalar::<u8>(4, 0)? == 0;
+        ensure!(
+            is_plain,
+            "\"{name}\" is quantized by blocks or otherwise; scales per tensor and per channel are supported"
+        );
     }
     ensure!(
         scales.iter().all(|scale| scale.is_finite() && *scale > 0.0),
@@ -171,26 +254,19 @@ fn tensor<'a>(table: &Table<'a>, file: &'a [u8], buffers: &[Table<'a>]) -> Resul
         None if buffer == 0 => &[],
         None => bail!("\"{name}\" is in buffer {buffer}, the model has {}", buffers.len()),
     };
-    let data = if data.is_empty() { None } else { Some(data) };
-    if let (Some(data), Some(size)) = (data, size_of_type(dtype)) {
-        let expected = elements.unwrap_or(0) * size;
+    let data = if data.is_empty() { None } else { Some(Cow::Borrowed(data)) };
+    if let (Some(data), Some(size)) = (&data, dtype.size()) {
+        let expected = elements.unwrap_or(0) * size as u64;
         ensure!(
             data.len() as u64 == expected,
             "\"{name}\" has {} bytes, its shape {shape:?} needs {expected}",
             data.len()
         );
     }
-    Ok(Tensor { dtype, shape, scales, zero_points, axis, data, is_variable: table.bool(5)?, name })
-}
-
-fn size_of_type(dtype: Type) -> Option<u64> {
-    match dtype {
-        Type::F32 | Type::I32 => Some(4),
-        Type::I64 => Some(8),
-        Type::I16 => Some(2),
-        Type::I8 | Type::Bool => Some(1),
-        Type::Other(_) => None,
-    }
+    // LiteRT runs with 1 in place of an unknown batch; any other unknown dimension has no size here.
+    let signature: Vec<i32> = table.scalars(7)?;
+    let is_dynamic = signature.iter().skip(1).any(|&dim| dim < 0);
+    Ok(Tensor { is_dynamic, dtype, shape, scales, zero_points, axis, data, is_variable: table.bool(5)?, name })
 }
 
 /// The bytes of a buffer: within the FlatBuffer, or behind it in large files.
@@ -205,7 +281,7 @@ fn bytes<'a>(buffer: &Table<'a>, file: &'a [u8]) -> Result<&'a [u8]> {
         .with_context(|| format!("a buffer of {size} bytes at {offset} leaves the file"))
 }
 
-fn operator<'a>(table: &Table<'a>, codes: &[(i32, String)], tensors: usize) -> Result<Operator<'a>> {
+fn operator<'a>(number: usize, table: &Table<'a>, codes: &[(i32, String)], tensors: usize) -> Result<Operator<'a>> {
     let index = table.scalar::<u32>(0, 0)? as usize;
     let (code, custom) = codes.get(index).with_context(|| format!("operator code {index} of {}", codes.len()))?.clone();
     let inputs: Vec<i32> = table.scalars(1)?;
@@ -214,7 +290,7 @@ fn operator<'a>(table: &Table<'a>, codes: &[(i32, String)], tensors: usize) -> R
     }
     let intermediates = table.scalars(8)?;
     let outputs = indices(&table.scalars(2)?, tensors)?;
-    Ok(Operator { code, custom, inputs, outputs, intermediates, options: table.table(4)? })
+    Ok(Operator { number, code, custom, inputs, outputs, intermediates, options: table.table(4)? })
 }
 
 fn indices(found: &[i32], count: usize) -> Result<Vec<usize>> {

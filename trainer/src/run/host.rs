@@ -28,7 +28,7 @@ pub(super) fn observe(model: &Model<'_>, inputs: &[u8], observer: &mut impl Obse
 pub(super) fn run(model: &Model<'_>, inputs: &[u8]) -> Result<(Vec<u8>, Report)> {
     let mut digests = Chain(vec![0; model.steps().count()]);
     let outputs = observe(model, inputs, &mut digests)?;
-    let step = |&digest: &u32| StepReport { digest, instructions: None };
+    let step = |&digest: &u32| StepReport { digest, instructions: None, least: None };
     let report = Report {
         inferences: (inputs.len() / input_bytes(model)) as u64,
         instructions: None,

@@ -1,5 +1,6 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod fenced;
 mod guarded;
 mod host;
 mod listen;
@@ -13,6 +14,7 @@ use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
 
+pub use fenced::{Fenced, fenced};
 pub use guarded::{Outcomes, guarded};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::{Clocks, Target};
@@ -33,6 +35,8 @@ pub struct StepReport {
     pub digest: u32,
     /// Instructions of its dearest run; `None` on the host.
     pub instructions: Option<u64>,
+    /// Instructions of its cheapest run; `None` on the host.
+    pub least: Option<u64>,
 }
 
 /// What a run did.
@@ -108,10 +112,11 @@ pub fn compiled_code_len(module: &Module, target: Target) -> Result<Option<u64>>
     target.board().map(len).transpose()
 }
 
-/// The features of the runtime that bring a model's operators, sorted.
+/// The features of the runtime that bring a model's operators and the layouts of their weights, sorted.
 #[must_use]
 pub fn features(model: &Model<'_>) -> Vec<&'static str> {
-    let mut all: Vec<_> = model.steps().filter_map(|step| step.op.feature()).collect();
+    let mut all: Vec<_> =
+        model.steps().flat_map(|step| [step.op.feature(), step.op.layout_feature()]).flatten().collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -1,10 +1,12 @@
 //! Running on an emulated board: builds the runner firmware for it, puts the model into its flash, and lets it read inputs
 //! and write outputs as files by semihosting.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,8 +31,8 @@ struct Answer {
     peak_ram: u64,
     state: u64,
     stack: u64,
-    /// Digest and ticks of every step.
-    steps: Vec<(u32, u64)>,
+    /// Digest of every step, ticks of its cheapest and of its dearest run.
+    steps: Vec<(u32, u64, u64)>,
 }
 
 pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>, Report)> {
@@ -43,7 +45,11 @@ pub(super) fn run(model: &[u8], inputs: &[u8], board: Board) -> Result<(Vec<u8>,
     let outputs = fs::read(file("out")).context("the runner wrote no outputs")?;
     let instructions = |ticks: u64| ticks * 1000 / board.milliticks;
     let [min, max] = answer.ticks.map(instructions);
-    let step = |&(digest, ticks): &(u32, u64)| StepReport { digest, instructions: Some(instructions(ticks)) };
+    let step = |&(digest, least, most): &(u32, u64, u64)| StepReport {
+        digest,
+        instructions: Some(instructions(most)),
+        least: Some(instructions(least)),
+    };
     let report = Report {
         inferences: answer.inferences,
         instructions: Some(MinMax { min, max }),
@@ -76,7 +82,7 @@ pub(super) fn machine(bin: &str, model: &[u8], folder: &Path, arguments: &[i32],
         .arg("-semihosting-config")
         .arg(format!("enable=on,target=native,arg=runner,arg={}{arguments}", model.len()))
         .arg("-kernel")
-        .arg(build_bin(board.name, bin, &["--features", "qemu"])?);
+        .arg(built(board.name, bin)?);
     Ok(qemu)
 }
 
@@ -163,6 +169,18 @@ pub(super) fn run_compiled(module: &Path, board: Board) -> Result<u64> {
 pub(super) fn compiled_code_len(module: &Path, tables_len: usize, board: &str) -> Result<u64> {
     let elf = build_with(board, "no_panic_compiled", &[], Some(module))?;
     Ok(flash_len(&elf)?.saturating_sub(tables_len as u64))
+}
+
+/// The firmware for an emulated board, built once in the life of this process: asking cargo takes longer than most runs.
+fn built(board: &'static str, bin: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<(&'static str, String), PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(elf) = built.get(&(board, bin.to_owned())) {
+        return Ok(elf.clone());
+    }
+    let elf = build_bin(board, bin, &["--features", "qemu"])?;
+    built.insert((board, bin.to_owned()), elf.clone());
+    Ok(elf)
 }
 
 /// Builds a firmware for a board, which takes no time where it is built already.

@@ -70,20 +70,55 @@ pub(super) fn leaky_relu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Res
     })
 }
 
-/// `QUANTIZE`: from f32 a step of its own, from int8 a change of scale that rounds twice.
+/// `QUANTIZE`: from f32 a step of its own, otherwise a change of scale, or between uint8 and int8, that rounds twice.
 pub(super) fn quantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    match c.tensor(operator.input(0)?).dtype {
-        Type::F32 => unary(c, operator, Op::Quantize),
-        Type::I8 => {
-            let [input, output] = ends(c, operator)?;
+    let (x, y) = (operator.input(0)?, operator.output()?);
+    let quant = |c: &Conversion<'_>, index| match c.tensor(index).dtype {
+        Type::U8 => c.unsigned_quant(index),
+        _ => c.quant(index),
+    };
+    let (from, to) = (c.tensor(x).dtype, c.tensor(y).dtype);
+    match from {
+        Type::F32 if to == Type::I8 => unary(c, operator, Op::Quantize),
+        Type::I8 | Type::U8 => {
+            let (input, output) = (quant(c, x)?, quant(c, y)?);
             let factor = multiplier(f64::from(input.scale) / f64::from(output.scale))?;
-            lookup(c, operator, Function::Requantize, |q| {
+            let table: [u8; 256] = std::array::from_fn(|entry| {
+                // Entry 0 is for the byte 0x80.
+                let byte = entry as u8 ^ 0x80;
+                let q = if from == Type::U8 { i32::from(byte) } else { byte.cast_signed().into() };
                 let scaled = requantize_double(q - input.zero_point, factor.multiplier, factor.shift);
-                scaled.saturating_add(output.zero_point)
-            })
+                let scaled = scaled.saturating_add(output.zero_point);
+                if to == Type::U8 { scaled.clamp(0, 255) as u8 } else { scaled.clamp(-128, 127) as u8 }
+            });
+            let table = c.push_data(&table);
+            unary(c, operator, Op::Lookup(LookupParams { function: Function::Requantize, table }))
         }
-        other => bail!("quantizes {other:?}; f32 and int8 are supported"),
+        other => bail!("quantizes {other:?} to {to:?}; f32 to int8, int8 and uint8 are supported"),
     }
+}
+
+pub(super) fn exp(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Other, f32::exp)
+}
+
+pub(super) fn log(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Other, f32::ln)
+}
+
+pub(super) fn gelu_table(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    real(c, operator, Function::Other, if operator.byte(0)? != 0 { gelu_by_tanh } else { gelu })
+}
+
+/// `x/2 · erfc(−x/√2)`
+pub(super) fn gelu(x: f32) -> f32 {
+    0.5 * x * libm::erfcf(x * -std::f32::consts::FRAC_1_SQRT_2)
+}
+
+/// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³)))`
+pub(super) fn gelu_by_tanh(x: f32) -> f32 {
+    let factor = (std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2) as f32;
+    0.5 * x * (1.0 + (factor * (x + 0.044_715 * x * x * x)).tanh())
 }
 
 pub(super) fn elu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
@@ -114,12 +149,45 @@ pub(super) fn sqrt(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     })
 }
 
+/// `1/√x` in fixed point, rounded twice; 0 gives the largest output, and so does what is below, which LiteRT refuses to run.
 pub(super) fn rsqrt(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    real(c, operator, Function::Other, |x| if x > 0.0 { 1.0 / x.sqrt() } else { f32::MAX })
+    /// Bits that the root of a whole number has behind its point.
+    const FRACTION: i32 = 20;
+    let [input, output] = ends(c, operator)?;
+    let factor = multiplier(1.0 / f64::from(input.scale.sqrt() * output.scale))?;
+    lookup(c, operator, Function::Other, |q| {
+        let x = q - input.zero_point;
+        if x <= 0 {
+            return i8::MAX.into();
+        }
+        let (mantissa, shift) = inverse_root(x);
+        let root = requantize_double(1, mantissa, shift + FRACTION);
+        requantize_double(root, factor.multiplier, factor.shift - FRACTION).saturating_add(output.zero_point)
+    })
 }
 
-pub(super) fn dequantize(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    unary(c, operator, Op::Dequantize)
+/// `1/√x` of a small positive number as `mantissa · 2^(shift − 31)`: five Newton steps in Q3.28 from 1.
+///
+/// Source: LiteRT, `GetInvSqrtQuantizedMultiplierExp`.
+fn inverse_root(x: i32) -> (i32, i32) {
+    /// `√½` in Q0.31.
+    const ROOT_OF_HALF: i32 = 1_518_500_250;
+    const THREE_HALVES: i32 = (1 << 28) + (1 << 27);
+    let mul = doubling_high_mul;
+    if x <= 1 {
+        return (i32::MAX, 0);
+    }
+    // x · 4^pairs in [2^27, 2^29).
+    let pairs = (x.leading_zeros() as i32 - 1) / 2 - 1;
+    let x = x << (2 * pairs) >> 1;
+    let half = rounding_shift_right(x, 1);
+    let left = |x: i32, bits: u32| (i64::from(x) << bits).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    let mut root = 1 << 28;
+    for _ in 0..5 {
+        let cube = left(mul(mul(root, root), root), 6);
+        root = left(mul(THREE_HALVES, root) - mul(half, cube), 3);
+    }
+    (mul(root, ROOT_OF_HALF) << (pairs - 11).max(0), (pairs - 11).min(0))
 }
 
 /// `x · relu6(x + 3) / 6` in 16-bit fixed point, as LiteRT's reference kernel `HardSwish` does it.

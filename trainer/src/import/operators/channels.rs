@@ -12,6 +12,8 @@ use crate::quantize::{Quant, multiplier};
 pub(super) struct Layer {
     pub input: Quant,
     pub output: Quant,
+    /// The first of the file's channels that it computes, and how many.
+    pub first: usize,
     pub outputs: usize,
     pub clamp: Clamp,
     pub rounding: Rounding,
@@ -29,18 +31,23 @@ pub(super) fn weights(
     bias: Option<usize>,
 ) -> Result<(u32, u32)> {
     let filter = c.tensor(operator.input(1)?);
-    let data = filter.data.with_context(|| format!("weights \"{}\" have to be a constant", filter.name))?;
+    let data = filter.constant().context("weights")?;
     ensure!(filter.dtype == Type::I8, "weights \"{}\" are {:?}, expected int8", filter.name, filter.dtype);
     ensure!(filter.zero_points.iter().all(|&zero| zero == 0), "weights \"{}\" have a zero point", filter.name);
     let axis = if layer.channel_last { filter.shape.len() as i32 - 1 } else { 0 };
     let is_per_output = filter.scales.len() == 1 || filter.axis == axis;
     ensure!(is_per_output, "\"{}\" has scales along axis {}, expected {axis}", filter.name, filter.axis);
-    let mut weights: Vec<i8> = bytemuck::cast_slice(data).to_vec();
-    let biases = biases(c, bias, layer.outputs)?;
+    let all = filter.shape.get(axis as usize).map_or(0, |&dim| dim as usize);
+    ensure!(layer.first + layer.outputs <= all, "\"{}\" has {all} filters, {} are wanted", filter.name, layer.outputs);
+    let own = layer.first..layer.first + layer.outputs;
+    let of_a_filter = data.len() / all;
+    let bytes = if layer.channel_last { data } else { &data[own.start * of_a_filter..own.end * of_a_filter] };
+    let mut weights: Vec<i8> = bytemuck::cast_slice(bytes).to_vec();
+    let biases = biases(c, bias, all)?[own].to_vec();
     let scale = |channel: usize| match filter.scales.as_slice() {
         [scale] => Ok(*scale),
-        scales if scales.len() == layer.outputs => Ok(scales[channel]),
-        scales => bail!("{} scales of \"{}\", expected 1 or {}", scales.len(), filter.name, layer.outputs),
+        scales if scales.len() == all => Ok(scales[layer.first + channel]),
+        scales => bail!("{} scales of \"{}\", expected 1 or {all}", scales.len(), filter.name),
     };
     let per_channel = weights.len() / layer.outputs;
     let index = |channel: usize, k: usize| {

@@ -1,12 +1,13 @@
 //! Layers with weights: `CONV_2D` and `DEPTHWISE_CONV_2D` round twice, `FULLY_CONNECTED` once (twice in TFLM).
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use thumbnet::fixed::Rounding;
-use thumbnet::format::{Border, ConvParams, FullyConnectedParams, Op};
+use thumbnet::format::{Border, ConcatParams, ConvParams, FullyConnectedParams, Op};
 use thumbnet::kernels::Layout;
 
 use super::channels::{Layer, weights};
-use super::clamp;
+use super::{clamp, view};
+use crate::compile::TensorDesc;
 use crate::import::conversion::Conversion;
 use crate::import::schema::Operator;
 
@@ -37,8 +38,9 @@ fn convolution(
         bail!("input, weights and output need four dimensions each");
     };
     let (outputs, inputs) = if depthwise { (last, in_c) } else { (first, last) };
-    ensure!(inputs == in_c, "filters of {inputs} channels on an input of {in_c}: groups are not supported");
     ensure!(outputs == out_c, "{outputs} filters for {out_c} output channels");
+    let groups = in_c.checked_div(inputs).filter(|&groups| groups * inputs == in_c && outputs % groups == 0);
+    let groups = groups.with_context(|| format!("{outputs} filters of {inputs} channels on an input of {in_c}"))?;
     let stride = [operator.positive(2, 1, "stride")?, operator.positive(1, 1, "stride")?];
     let along = |axis: usize, input: u32, output: u32, size: u32| {
         let reach = u64::from(size - 1) * u64::from(dilation[axis]) + 1;
@@ -50,21 +52,31 @@ fn convolution(
     let rounding = Rounding::Double;
     // Filters over a single channel are those of a convolution, which has the faster kernel.
     let turned = depthwise && in_c == 1;
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: depthwise, turned };
-    let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
-    let params = ConvParams {
-        size: [height, width],
-        stride,
-        dilation,
-        pad: Border { top, bottom, left, right },
-        clamp,
-        rounding,
-        layout: Layout::Plain,
-        weights,
-        channels,
+    let outputs = (outputs / groups) as usize;
+    let convolve = |c: &mut Conversion<'_>, group: usize| -> Result<Op> {
+        let first = group * outputs;
+        let layer = Layer { input, output, first, outputs, clamp, rounding, channel_last: depthwise, turned };
+        let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
+        let pad = Border { top, bottom, left, right };
+        let (size, layout) = ([height, width], Layout::Plain);
+        let params = ConvParams { size, stride, dilation, pad, clamp, rounding, layout, weights, channels };
+        Ok(if depthwise && !turned { Op::DepthwiseConv2d(params) } else { Op::Conv2d(params) })
     };
-    let x = c.value(x)?;
-    c.push(y, if depthwise && !turned { Op::DepthwiseConv2d(params) } else { Op::Conv2d(params) }, &[x])
+    if groups == 1 {
+        let op = convolve(c, 0)?;
+        let x = c.value(x)?;
+        return c.push(y, op, &[x]);
+    }
+    // Every group is a convolution of its own channels.
+    let mut parts = Vec::new();
+    for group in 0..groups {
+        let own = view::cut(c, x, 3, group * inputs, inputs)?;
+        let op = convolve(c, group as usize)?;
+        let desc = c.describe(y)?;
+        let shape = [&desc.shape[..3], &[outputs as u32]].concat();
+        parts.push(c.push_step(TensorDesc { shape, ..desc }, op, &[own])?);
+    }
+    c.push(y, Op::Concat(ConcatParams { axis: 3 }), &parts)
 }
 
 /// The padding is that of the convolution from the output back to the input; the bias is input 3.
@@ -84,7 +96,8 @@ pub(super) fn transpose_conv(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(3)?, output)?;
     let rounding = Rounding::Double;
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false, turned: false };
+    let outputs = outputs as usize;
+    let layer = Layer { input, output, first: 0, outputs, clamp, rounding, channel_last: false, turned: false };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(3))?;
     let params = ConvParams {
         size: [height, width],
@@ -130,7 +143,8 @@ pub(super) fn fully_connected(c: &mut Conversion<'_>, operator: &Operator<'_>) -
     let (input, output) = (c.quant(x)?, c.quant(y)?);
     let clamp = clamp(operator.byte(0)?, output)?;
     let rounding = c.choices.reference.fully_connected();
-    let layer = Layer { input, output, outputs: outputs as usize, clamp, rounding, channel_last: false, turned: false };
+    let outputs = outputs as usize;
+    let layer = Layer { input, output, first: 0, outputs, clamp, rounding, channel_last: false, turned: false };
     let (weights, channels) = weights(c, operator, &layer, operator.optional(2))?;
     let x = c.value(x)?;
     let op = Op::FullyConnected(FullyConnectedParams { clamp, rounding, layout: Layout::Plain, weights, channels });

@@ -1,30 +1,39 @@
 //! `UNIDIRECTIONAL_SEQUENCE_LSTM` with int8 weights and a 16-bit cell.
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet::format::{DType, LstmParams, Op};
+use thumbnet::format::{DType, Function, LookupParams, LstmParams, Op};
 use thumbnet::kernels::{Layout, Scale};
 
 use super::state::variable_tensor;
 use crate::compile::TensorDesc;
 use crate::import::conversion::{Conversion, Value};
 use crate::import::schema::{Operator, Type};
-use crate::quantize::multiplier;
+use crate::quantize::{Quant, multiplier};
 
 /// Inputs of the operator, each the first of four gates: input, forget, cell, output.
-const INPUT_WEIGHTS: usize = 1;
-const RECURRENT_WEIGHTS: usize = 5;
-const BIASES: usize = 12;
+pub(in crate::import) const INPUT_WEIGHTS: usize = 1;
+pub(in crate::import) const RECURRENT_WEIGHTS: usize = 5;
+pub(in crate::import) const BIASES: usize = 12;
 /// The states, which the file keeps from one inference to the next.
 const HIDDEN_STATE: usize = 18;
 const CELL_STATE: usize = 19;
 /// What the gates' accumulators are scaled to: Q3.12.
 const GATE_SCALE: f32 = 1.0 / 4096.0;
 
-pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    let absent = [(9..12, "peepholes"), (16..18, "a projection"), (20..24, "layer normalization")];
+/// Names what a layer has beyond the equations that Keras' LSTM has.
+pub(in crate::import) fn only_plain(operator: &Operator<'_>) -> Result<()> {
+    let absent = [(9..12, "peepholes are"), (16..18, "a projection is"), (20..24, "layer normalization is")];
     for (inputs, name) in absent {
-        ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} are not supported");
+        ensure!(inputs.into_iter().all(|input| operator.optional(input).is_none()), "{name} not supported");
     }
+    let gates = [INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES];
+    let has_gate = gates.into_iter().all(|first| operator.optional(first).is_some());
+    ensure!(has_gate, "without an input gate (coupled gates) it is not supported");
+    Ok(())
+}
+
+pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    only_plain(operator)?;
     let (x, y) = (operator.input(0)?, operator.output()?);
     let &[first, second, inputs] = c.tensor(x).shape.as_slice() else { bail!("the input needs three dimensions") };
     let is_time_major = operator.byte(3)? != 0;
@@ -33,7 +42,6 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let cells = *c.tensor(y).shape.last().context("the output needs dimensions")?;
     let (inputs, cells) = (inputs as usize, cells as usize);
     let (input, hidden_state) = (c.quant(x)?, c.quant(operator.input(HIDDEN_STATE)?)?);
-    ensure!(hidden_state == c.quant(y)?, "the hidden state and the output have different quantizations");
 
     let cell_state = c.tensor(operator.input(CELL_STATE)?);
     let &[cell_scale] = cell_state.scales.as_slice() else { bail!("the cell state needs one scale") };
@@ -69,16 +77,26 @@ pub(super) fn lstm(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let states = states(c, operator)?;
     let input = c.value(x)?;
     let input = if states.is_empty() { input } else { c.out_of_state(input)? };
-    if !is_time_major {
-        return c.push(y, Op::Lstm(params), &[vec![input], states].concat());
+    let Quant { scale, zero_point } = hidden_state;
+    let output = TensorDesc { scale, zero_point, ..c.describe(y)? };
+    let result = if is_time_major {
+        // A batch of one: the same bytes with batch and time exchanged.
+        let before = TensorDesc { shape: vec![1, first, inputs as u32], ..c.describe(x)? };
+        let name = c.unique(&output.name);
+        let sequence = TensorDesc { name, shape: vec![1, first, cells as u32], ..output.clone() };
+        let input = c.push_step(before, Op::Reshape, &[input])?;
+        let result = c.push_step(sequence, Op::Lstm(params), &[vec![input], states].concat())?;
+        c.push_step(output, Op::Reshape, &[result])?
+    } else {
+        c.push_step(output, Op::Lstm(params), &[vec![input], states].concat())?
+    };
+    if hidden_state == c.quant(y)? {
+        return c.bind(y, result);
     }
-    // A batch of one: the same bytes with batch and time exchanged.
-    let (before, sequence) = (c.describe(x)?, c.describe(y)?);
-    let before = TensorDesc { shape: vec![1, first, inputs as u32], ..before };
-    let sequence = TensorDesc { shape: vec![1, first, cells as u32], ..sequence };
-    let input = c.push_step(before, Op::Reshape, &[input])?;
-    let result = c.push_step(sequence, Op::Lstm(params), &[vec![input], states].concat())?;
-    c.push(y, Op::Reshape, &[result])
+    // LiteRT copies the hidden state's bytes whatever the output's scale says: the same bytes under that scale.
+    let same: [i8; 256] = std::array::from_fn(|entry| (entry as i32 - 128) as i8);
+    let table = c.push_data(&same);
+    c.push(y, Op::Lookup(LookupParams { function: Function::Other, table }), &[result])
 }
 
 /// Hidden and cell state, where one inference leaves them to the next.
@@ -106,7 +124,7 @@ fn weights(c: &mut Conversion<'_>, operator: &Operator<'_>, first: usize, cells:
     let mut gates: [&[i8]; 4] = [&[]; 4];
     for (gate, weights) in gates.iter_mut().enumerate() {
         let tensor = c.tensor(operator.input(first + gate)?);
-        let data = tensor.data.with_context(|| format!("weights \"{}\" have to be a constant", tensor.name))?;
+        let data = tensor.constant()?;
         ensure!(
             data.len() == cells * len,
             "\"{}\" has shape {:?}, expected {cells} by {len}",

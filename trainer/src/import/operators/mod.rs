@@ -3,9 +3,11 @@
 mod activation;
 mod channels;
 mod convolution;
+mod curve;
 mod eltwise;
-mod lstm;
+pub(super) mod lstm;
 mod matrix;
+mod names;
 mod pool;
 mod reduce;
 mod shape;
@@ -19,102 +21,141 @@ use thumbnet::format::Op;
 use thumbnet::kernels::Clamp;
 
 use super::conversion::Conversion;
-use super::schema::{Operator, Type};
+use super::schema::{Operator, Tensor};
 use crate::quantize::Quant;
+pub(super) use curve::{Curve, materialize};
+use names::NAMES;
+pub(super) use shape::axis;
+pub(super) use view::{Strided, slice_view, strided_slice_view, transpose_view};
 
 /// How an operator is translated.
 type Convert = fn(&mut Conversion<'_>, &Operator<'_>) -> Result<()>;
 
-/// Code, name and translation of what is supported.
-const OPERATORS: &[(i32, &str, Convert)] = &[
-    (0, "ADD", eltwise::add),
-    (1, "AVERAGE_POOL_2D", pool::average),
-    (2, "CONCATENATION", shape::concatenation),
-    (3, "CONV_2D", convolution::conv2d),
-    (4, "DEPTHWISE_CONV_2D", convolution::depthwise),
-    (5, "DEPTH_TO_SPACE", view::depth_to_space),
-    (6, "DEQUANTIZE", activation::dequantize),
-    (7, "EMBEDDING_LOOKUP", take::embedding_lookup),
-    (9, "FULLY_CONNECTED", convolution::fully_connected),
-    (14, "LOGISTIC", activation::logistic),
-    (17, "MAX_POOL_2D", pool::max),
-    (18, "MUL", eltwise::mul),
-    (19, "RELU", activation::relu),
-    (20, "RELU_N1_TO_1", activation::relu),
-    (21, "RELU6", activation::relu),
-    (22, "RESHAPE", shape::reshape),
-    (23, "RESIZE_BILINEAR", matrix::resize_bilinear),
-    (25, "SOFTMAX", softmax::softmax),
-    (26, "SPACE_TO_DEPTH", view::space_to_depth),
-    (27, "SVDF", state::svdf),
-    (28, "TANH", activation::tanh),
-    (34, "PAD", shape::pad),
-    (36, "GATHER", take::gather),
-    (37, "BATCH_TO_SPACE_ND", view::batch_to_space),
-    (38, "SPACE_TO_BATCH_ND", view::space_to_batch),
-    (39, "TRANSPOSE", view::transpose),
-    (40, "MEAN", reduce::mean),
-    (41, "SUB", eltwise::sub),
-    (43, "SQUEEZE", shape::reshape),
-    (44, "UNIDIRECTIONAL_SEQUENCE_LSTM", lstm::lstm),
-    (45, "STRIDED_SLICE", view::strided_slice),
-    (49, "SPLIT", view::split),
-    (54, "PRELU", eltwise::prelu),
-    (55, "MAXIMUM", eltwise::maximum),
-    (56, "ARG_MAX", shape::arg_max),
-    (57, "MINIMUM", eltwise::minimum),
-    (59, "NEG", activation::neg),
-    (60, "PADV2", shape::pad),
-    (65, "SLICE", view::slice),
-    (67, "TRANSPOSE_CONV", convolution::transpose_conv),
-    (70, "EXPAND_DIMS", shape::reshape),
-    (74, "SUM", reduce::sum),
-    (75, "SQRT", activation::sqrt),
-    (76, "RSQRT", activation::rsqrt),
-    (79, "ARG_MIN", shape::arg_min),
-    (82, "REDUCE_MAX", reduce::max),
-    (83, "PACK", view::pack),
-    (88, "UNPACK", view::unpack),
-    (89, "REDUCE_MIN", reduce::min),
-    (97, "RESIZE_NEAREST_NEIGHBOR", take::resize_nearest),
-    (98, "LEAKY_RELU", activation::leaky_relu),
-    (99, "SQUARED_DIFFERENCE", eltwise::squared_difference),
-    (100, "MIRROR_PAD", take::mirror_pad),
-    (101, "ABS", activation::abs),
-    (102, "SPLIT_V", view::split_v),
-    (111, "ELU", activation::elu),
-    (114, "QUANTIZE", activation::quantize),
-    (117, "HARD_SWISH", activation::hard_swish),
-    (126, "BATCH_MATMUL", matrix::batch_matmul),
-    (129, "CALL_ONCE", state::call_once),
-    (142, "VAR_HANDLE", state::var_handle),
-    (143, "READ_VARIABLE", state::read_variable),
-    (144, "ASSIGN_VARIABLE", state::assign_variable),
+/// Code and translation of what is supported; [`NAMES`] has the names.
+const OPERATORS: &[(i32, Convert)] = &[
+    (0, eltwise::add),
+    (1, pool::average),
+    (2, shape::concatenation),
+    (3, convolution::conv2d),
+    (4, convolution::depthwise),
+    (5, view::depth_to_space),
+    (6, curve::dequantize),
+    (7, take::embedding_lookup),
+    (9, convolution::fully_connected),
+    (14, activation::logistic),
+    (17, pool::max),
+    (18, eltwise::mul),
+    (19, activation::relu),
+    (20, activation::relu),
+    (21, activation::relu),
+    (22, shape::reshape),
+    (23, matrix::resize_bilinear),
+    (25, softmax::softmax),
+    (26, view::space_to_depth),
+    (27, state::svdf),
+    (28, activation::tanh),
+    (34, shape::pad),
+    (36, take::gather),
+    (37, view::batch_to_space),
+    (38, view::space_to_batch),
+    (39, view::transpose),
+    (40, reduce::mean),
+    (41, eltwise::sub),
+    (43, shape::reshape),
+    (44, lstm::lstm),
+    (45, view::strided_slice),
+    (47, activation::exp),
+    (49, view::split),
+    (50, softmax::log_softmax),
+    (54, eltwise::prelu),
+    (55, eltwise::maximum),
+    (56, shape::arg_max),
+    (57, eltwise::minimum),
+    (59, activation::neg),
+    (60, shape::pad),
+    (65, view::slice),
+    (67, convolution::transpose_conv),
+    (69, take::tile),
+    (70, shape::reshape),
+    (73, activation::log),
+    (74, reduce::sum),
+    (75, activation::sqrt),
+    (76, activation::rsqrt),
+    (79, shape::arg_min),
+    (82, reduce::max),
+    (83, view::pack),
+    (88, view::unpack),
+    (89, reduce::min),
+    (97, take::resize_nearest),
+    (98, activation::leaky_relu),
+    (99, eltwise::squared_difference),
+    (100, take::mirror_pad),
+    (101, activation::abs),
+    (102, view::split_v),
+    (105, view::reverse),
+    (111, activation::elu),
+    (114, activation::quantize),
+    (117, activation::hard_swish),
+    (126, matrix::batch_matmul),
+    (129, state::call_once),
+    (142, state::var_handle),
+    (143, state::read_variable),
+    (144, state::assign_variable),
+    (150, activation::gelu_table),
 ];
 
-/// The operator's name in the schema, or its number.
+/// The operator's name in the schema.
 pub(super) fn name(operator: &Operator<'_>) -> String {
-    match OPERATORS.iter().find(|(code, ..)| *code == operator.code) {
-        Some((_, name, _)) => (*name).to_owned(),
-        None if operator.code == 32 => format!("custom {}", operator.custom),
+    match usize::try_from(operator.code).ok().and_then(|code| NAMES.get(code)) {
+        _ if operator.code == 32 => format!("custom {}", operator.custom),
+        Some(&name) => name.to_owned(),
         None => format!("builtin operator {}", operator.code),
     }
 }
 
+/// Where an operator is, for an error.
+pub(super) fn place(operator: &Operator<'_>, tensors: &[Tensor<'_>]) -> String {
+    let output = operator.outputs.first().map_or("", |&output| tensors[output].name.as_str());
+    format!("operator {} ({}, \"{output}\")", operator.number, name(operator))
+}
+
 /// Appends the steps that an operator needs.
 pub(super) fn convert(conversion: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
-    let Some((_, _, convert)) = OPERATORS.iter().find(|(code, ..)| *code == operator.code) else {
-        let known: Vec<&str> = OPERATORS.iter().map(|(_, name, _)| *name).collect();
-        bail!("it is not supported; supported are {}", known.join(", "));
-    };
+    let convert = OPERATORS.iter().find(|(code, _)| *code == operator.code).map(|&(_, convert)| convert);
+    if curve::convert(conversion, operator, convert.unwrap_or(refuse))? {
+        return Ok(());
+    }
+    let Some(convert) = convert else { return refuse(conversion, operator) };
     let inputs = operator.inputs.iter().filter_map(|&input| usize::try_from(input).ok());
     for index in inputs.chain(operator.outputs.iter().copied()) {
         let tensor = conversion.tensor(index);
-        // Only shapes and axes may be empty lists.
-        let is_list = matches!(tensor.dtype, Type::I32 | Type::I64);
+        // Only shapes, axes and parts of a split may be empty lists.
+        let is_list = tensor.dtype.is_integer() || operator.code == SPLIT_V;
         ensure!(is_list || tensor.elements() > 0, "\"{}\" has shape {:?}: no element", tensor.name, tensor.shape);
     }
     convert(conversion, operator)
+}
+
+fn refuse(_: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    bail!("{}", unsupported(operator.code))
+}
+
+const SPLIT_V: i32 = 102;
+
+/// What can be done about an operator that is not supported.
+fn unsupported(code: i32) -> String {
+    match code {
+        32 => "custom operators are not supported: build the model of built-in ones".to_owned(),
+        51 => "the file was made for one accelerator: import the .tflite from before it was compiled".to_owned(),
+        118 | 119 => "control flow is not supported: convert recurrent layers with a batch of 1, so that they become \
+                      UNIDIRECTIONAL_SEQUENCE_LSTM, or unroll them (`unroll=True` in Keras)"
+            .to_owned(),
+        _ => {
+            let known: Vec<&str> =
+                OPERATORS.iter().filter_map(|(code, _)| NAMES.get(*code as usize).copied()).collect();
+            format!("it is not supported; supported are {}", known.join(", "))
+        }
+    }
 }
 
 /// The range that a fused activation leaves: `CalculateActivationRangeQuantized` of LiteRT.

@@ -29,7 +29,7 @@ pub(super) fn concatenation(c: &mut Conversion<'_>, operator: &Operator<'_>) -> 
 }
 
 /// Counts a negative axis from the end.
-pub(super) fn axis(axis: i64, rank: usize) -> Result<usize> {
+pub(in crate::import) fn axis(axis: i64, rank: usize) -> Result<usize> {
     let found = if axis < 0 { axis + rank as i64 } else { axis };
     let found = usize::try_from(found).ok().filter(|&found| found < rank);
     found.with_context(|| format!("axis {axis} of a tensor with {rank} dimensions"))
@@ -55,7 +55,7 @@ pub(super) fn pad(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()>
         Some(constant) => {
             ensure!(c.quant(constant)? == c.quant(x)?, "the constant has another quantization than the input");
             let constant = c.tensor(constant);
-            let &[value] = constant.data.unwrap_or(&[]) else { bail!("the value has to be one constant") };
+            let &[value] = constant.data.as_deref().unwrap_or(&[]) else { bail!("the value has to be one constant") };
             i32::from(value.cast_signed())
         }
     };

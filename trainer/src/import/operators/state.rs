@@ -1,11 +1,13 @@
 //! Operators with states: `SVDF`, and variables (`VAR_HANDLE`, `READ_VARIABLE`, `ASSIGN_VARIABLE`, `CALL_ONCE`).
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use thumbnet::format::{DType, Op, SvdfParams};
 
 use crate::compile::TensorDesc;
 use crate::import::conversion::{Conversion, Value, Variable};
-use crate::import::schema::{Operator, Tensor, Type};
+use crate::import::schema::{Operator, Type};
 use crate::quantize::multiplier;
 
 const VAR_HANDLE: i32 = 142;
@@ -49,8 +51,9 @@ pub(super) fn svdf(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let time = c.tensor(times);
     ensure!(time.dtype == Type::I16, "the time weights are {:?}, expected I16", time.dtype);
     let &[time_scale] = time.scales.as_slice() else { bail!("the time weights need one scale") };
-    let feature_weights = constant(c.tensor(features))?;
-    let time_weights = constant(time)?.as_chunks().0.iter().map(|&bytes| i16::from_le_bytes(bytes)).collect::<Vec<_>>();
+    let feature_weights = c.tensor(features).constant()?;
+    let time_weights =
+        time.constant()?.as_chunks().0.iter().map(|&bytes| i16::from_le_bytes(bytes)).collect::<Vec<_>>();
     let biases = match operator.optional(3) {
         Some(bias) => c.tensor(bias).integers()?.into_iter().map(|bias| bias as i32).collect(),
         None => vec![0i32; units as usize],
@@ -70,10 +73,6 @@ pub(super) fn svdf(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()
     let input = c.value(x)?;
     let input = c.out_of_state(input)?;
     c.push(y, Op::Svdf(params), &[input, state])
-}
-
-fn constant<'a>(tensor: &Tensor<'a>) -> Result<&'a [u8]> {
-    tensor.data.with_context(|| format!("\"{}\" has to be a constant", tensor.name))
 }
 
 /// Container and name of the variable that a handle stands for.
@@ -125,28 +124,23 @@ pub(super) fn assign_variable(c: &mut Conversion<'_>, operator: &Operator<'_>) -
     Ok(())
 }
 
-/// Runs a subgraph before the first inference: it may set variables to zero, as all of them start anyway.
+/// Runs a subgraph before the first inference: it gives variables the values that they start with.
 pub(super) fn call_once(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let index = usize::try_from(operator.int(0, 0)?).ok().filter(|&index| index > 0);
-    let subgraphs = &c.model.subgraphs;
-    let subgraph = index.and_then(|index| subgraphs.get(index));
-    let subgraph = subgraph.with_context(|| format!("it calls subgraph {index:?} of {}", subgraphs.len()))?;
+    let model = c.model;
+    let subgraph = index.and_then(|index| model.subgraphs.get(index));
+    let subgraph = subgraph.with_context(|| format!("it calls subgraph {index:?} of {}", model.subgraphs.len()))?;
+    let mut handles = HashMap::new();
     for inner in &subgraph.operators {
         match inner.code {
-            VAR_HANDLE => {}
+            VAR_HANDLE => {
+                handles.insert(inner.output()?, key(inner)?);
+            }
             ASSIGN_VARIABLE => {
-                let value = &subgraph.tensors[inner.input(1)?];
-                let zero = value.zero_points.first().map_or(0, |&zero| zero as u8);
-                let zero = if value.dtype == Type::I8 { zero } else { 0 };
-                ensure!(
-                    constant(value)?.iter().all(|&byte| byte == zero),
-                    "a variable starts with \"{}\", which is not all zeros; reset it by an input of the model instead",
-                    value.name
-                );
+                let name = handles.get(&inner.input(0)?).context("an ASSIGN_VARIABLE has no VAR_HANDLE")?;
+                c.initial.insert(name.clone(), subgraph.tensors[inner.input(1)?].constant()?);
             }
-            other => {
-                bail!("its subgraph holds builtin operator {other}, expected VAR_HANDLE and ASSIGN_VARIABLE alone")
-            }
+            _ => bail!("its subgraph holds {}, expected VAR_HANDLE and ASSIGN_VARIABLE alone", super::name(inner)),
         }
     }
     Ok(())

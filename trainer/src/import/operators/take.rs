@@ -6,7 +6,7 @@ use thumbnet::format::{GatherParams, Op, TakeParams};
 use super::shape::axis;
 use crate::compile::TensorDesc;
 use crate::import::conversion::{Conversion, Value};
-use crate::import::schema::{Operator, Type};
+use crate::import::schema::{MAX_ELEMENTS, Operator, Type};
 
 /// Appends a selection along `axis` of a tensor that has the quantization of tensor `like` of the file.
 fn push_step(
@@ -50,7 +50,7 @@ fn select(c: &mut Conversion<'_>, operator: &Operator<'_>, axes: &[(usize, Vec<i
 
 pub(super) fn gather(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     ensure!(operator.int(1, 0)? == 0, "batch dimensions are not supported");
-    if c.tensor(operator.input(1)?).data.is_none() {
+    if !c.tensor(operator.input(1)?).is_known() {
         let axis = axis(operator.int(0, 0)?.into(), c.tensor(operator.input(0)?).shape.len())?;
         return select_computed(c, operator, [0, 1], axis);
     }
@@ -104,6 +104,20 @@ pub(super) fn mirror_pad(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Res
             at => at,
         };
         axes.push((axis, (-pads[0]..len + pads[1]).map(|at| reflect(at) as i32).collect()));
+    }
+    select(c, operator, &axes)
+}
+
+/// Every axis as often as its number says.
+pub(super) fn tile(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let shape = c.tensor(operator.input(0)?).shape.clone();
+    let counts = c.tensor(operator.input(1)?).integers()?;
+    ensure!(counts.len() == shape.len(), "{} counts for {} dimensions", counts.len(), shape.len());
+    let mut axes = Vec::new();
+    for (axis, (&len, &count)) in shape.iter().zip(&counts).enumerate() {
+        let is_small = u64::try_from(count).is_ok_and(|n| n > 0 && n.saturating_mul(len.into()) <= MAX_ELEMENTS);
+        ensure!(is_small, "{count} times the {len} elements of axis {axis}");
+        axes.push((axis, (0..count).flat_map(|_| 0..len as i32).collect()));
     }
     select(c, operator, &axes)
 }

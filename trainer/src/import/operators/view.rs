@@ -10,7 +10,7 @@ use crate::import::schema::Operator;
 
 /// Where the elements of a tensor lie in memory: shape, and distance along each dimension.
 #[derive(Clone, Debug)]
-pub(super) struct Strided {
+pub(in crate::import) struct Strided {
     pub shape: Vec<u32>,
     pub strides: Vec<i64>,
     pub offset: i64,
@@ -41,6 +41,26 @@ impl Strided {
         self.strides[axis] *= step;
         self.shape[axis] = count;
         self
+    }
+
+    /// The shape of a `STRIDED_SLICE` without the dimensions that its mask drops.
+    pub fn shape_without_dropped(self, operator: &Operator<'_>) -> Result<Vec<u32>> {
+        let [.., shrink_mask] = masks(operator)?;
+        let kept = self.shape.iter().enumerate().filter(|(axis, _)| *axis >= 32 || shrink_mask >> axis & 1 == 0);
+        Ok(kept.map(|(_, &dim)| dim).collect())
+    }
+
+    /// Where its elements lie, in order.
+    pub fn places(&self) -> impl Iterator<Item = i64> + '_ {
+        let count: u64 = self.shape.iter().map(|&dim| u64::from(dim)).product();
+        (0..count).map(move |mut number| {
+            let mut at = self.offset;
+            for (&dim, &stride) in self.shape.iter().zip(&self.strides).rev() {
+                at += (number % u64::from(dim)) as i64 * stride;
+                number /= u64::from(dim);
+            }
+            at
+        })
     }
 
     fn params(&self) -> Result<ViewParams> {
@@ -107,38 +127,60 @@ pub(super) fn push_step(
 
 pub(super) fn transpose(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (x, y) = (operator.input(0)?, operator.output()?);
-    let shape = &c.tensor(x).shape;
     let order = c.tensor(operator.input(1)?).integers()?;
+    push(c, x, y, &transpose_view(&c.tensor(x).shape, &order)?)
+}
+
+/// Dimensions in another order.
+pub(in crate::import) fn transpose_view(shape: &[u32], order: &[i64]) -> Result<Strided> {
     let order = order.iter().map(|&along| axis(along, shape.len())).collect::<Result<Vec<_>>>()?;
     let is_permutation = order.len() == shape.len() && (0..shape.len()).all(|axis| order.contains(&axis));
     ensure!(is_permutation, "order {order:?} is not a permutation of {} dimensions", shape.len());
-    push(c, x, y, &Strided::new(shape).permuted(&order))
+    Ok(Strided::new(shape).permuted(&order))
 }
 
 pub(super) fn slice(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (x, y) = (operator.input(0)?, operator.output()?);
     let [begin, size] = [c.tensor(operator.input(1)?).integers()?, c.tensor(operator.input(2)?).integers()?];
-    let shape = &c.tensor(x).shape;
+    push(c, x, y, &slice_view(&c.tensor(x).shape, &begin, &size)?)
+}
+
+/// `size` elements from `begin` on in each dimension; −1 stands for all that follow.
+pub(in crate::import) fn slice_view(shape: &[u32], begin: &[i64], size: &[i64]) -> Result<Strided> {
     ensure!(begin.len() == shape.len() && size.len() == shape.len(), "begin {begin:?} and size {size:?} for {shape:?}");
     let mut view = Strided::new(shape);
-    for (axis, (&begin, &size)) in begin.iter().zip(&size).enumerate() {
+    for (axis, (&begin, &size)) in begin.iter().zip(size).enumerate() {
         let len = i64::from(shape[axis]);
-        let size = if size == -1 { len - begin } else { size };
-        ensure!(begin >= 0 && size > 0 && begin + size <= len, "{size} elements from {begin} on of {len}");
+        let size = if size == -1 { len.saturating_sub(begin) } else { size };
+        let end = begin.checked_add(size);
+        ensure!(
+            begin >= 0 && size > 0 && end.is_some_and(|end| end <= len),
+            "{size} elements from {begin} on of {len}"
+        );
         view = view.cut(axis, begin, 1, size as u32);
     }
-    push(c, x, y, &view)
+    Ok(view)
 }
 
 pub(super) fn strided_slice(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (x, y) = (operator.input(0)?, operator.output()?);
-    let numbers = [1, 2, 3].map(|input| c.tensor(operator.input(input)?).integers());
-    let [begins, ends, steps] = numbers;
-    let (begins, ends, steps) = (begins?, ends?, steps?);
-    let [begin_mask, end_mask, ellipsis_mask, new_mask, shrink_mask] =
-        [operator.int(0, 0)?, operator.int(1, 0)?, operator.int(2, 0)?, operator.int(3, 0)?, operator.int(4, 0)?];
+    let [begins, ends, steps] = [1, 2, 3].map(|input| c.tensor(operator.input(input)?).integers());
+    push(c, x, y, &strided_slice_view(operator, &c.tensor(x).shape, [&begins?, &ends?, &steps?])?)
+}
+
+/// What the axes of a `STRIDED_SLICE` become, from its masks.
+fn masks(operator: &Operator<'_>) -> Result<[i32; 5]> {
+    Ok([operator.int(0, 0)?, operator.int(1, 0)?, operator.int(2, 0)?, operator.int(3, 0)?, operator.int(4, 0)?])
+}
+
+/// From `begin` to before `end` by `step` in each of the first dimensions; those that a mask drops keep one element.
+pub(in crate::import) fn strided_slice_view(
+    operator: &Operator<'_>,
+    shape: &[u32],
+    [begins, ends, steps]: [&[i64]; 3],
+) -> Result<Strided> {
+    let [begin_mask, end_mask, ellipsis_mask, new_mask, shrink_mask] = masks(operator)?;
     ensure!(ellipsis_mask == 0 && new_mask == 0, "an ellipsis or a new axis is not supported");
-    let shape = &c.tensor(x).shape;
     let count = begins.len();
     ensure!(count <= shape.len() && ends.len() == count && steps.len() == count, "{count} ranges for {shape:?}");
     let mut view = Strided::new(shape);
@@ -162,7 +204,27 @@ pub(super) fn strided_slice(c: &mut Conversion<'_>, operator: &Operator<'_>) -> 
         ensure!(elements > 0, "no element from {start} to {end} by {step}");
         view = view.cut(axis, start, step, elements as u32);
     }
+    Ok(view)
+}
+
+/// `REVERSE_V2`: the axes that it names, backwards.
+pub(super) fn reverse(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
+    let (x, y) = (operator.input(0)?, operator.output()?);
+    let shape = &c.tensor(x).shape;
+    let mut view = Strided::new(shape);
+    for along in c.tensor(operator.input(1)?).integers()? {
+        let axis = axis(along, shape.len())?;
+        view = view.cut(axis, i64::from(shape[axis]) - 1, -1, shape[axis]);
+    }
     push(c, x, y, &view)
+}
+
+/// `count` elements along an axis of tensor `x` of the file from `start` on.
+pub(super) fn cut(c: &mut Conversion<'_>, x: usize, axis: usize, start: u32, count: u32) -> Result<Value> {
+    let view = Strided::new(&c.tensor(x).shape).cut(axis, start.into(), 1, count);
+    let input = c.value(x)?;
+    let desc = TensorDesc { shape: view.shape.clone(), ..c.describe(x)? };
+    push_step(c, desc, input, c.tensor(x).elements(), &view)
 }
 
 /// `SPLIT`: the axis comes first, parts are equal.
@@ -183,7 +245,11 @@ fn parts(c: &mut Conversion<'_>, operator: &Operator<'_>, x: usize, along: i64) 
     let mut start = 0;
     for &y in &operator.outputs {
         let size = *c.tensor(y).shape.get(axis).context("an output with too few dimensions")?;
-        ensure!(start + size <= shape[axis] && size > 0, "{size} elements from {start} on of {}", shape[axis]);
+        ensure!(start + size <= shape[axis], "{size} elements from {start} on of {}", shape[axis]);
+        if size == 0 {
+            // What Keras' GRU asks for; nobody reads it.
+            continue;
+        }
         push(c, x, y, &Strided::new(shape).cut(axis, start.into(), 1, size))?;
         start += size;
     }
@@ -242,7 +308,22 @@ pub(super) fn depth_to_space(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
     push(c, x, y, &Strided::new(&[n, h, w, b, b, channels / squared]).permuted(&[0, 1, 3, 2, 4, 5]))
 }
 
-/// Two block sizes, and two pairs of paddings or crops.
+/// An image, or a sequence as an image that is one pixel wide.
+fn as_image(shape: &[u32]) -> Result<[u32; 4]> {
+    match *shape {
+        [n, h, w, channels] => Ok([n, h, w, channels]),
+        [n, h, channels] => Ok([n, h, 1, channels]),
+        _ => bail!("an input of shape {shape:?}, expected three or four dimensions"),
+    }
+}
+
+/// The shape of an image again without the width that its original has not.
+fn like_original(image: [u32; 4], original: &[u32]) -> Vec<u32> {
+    let [n, h, w, channels] = image;
+    if original.len() == 3 { vec![n, h, channels] } else { vec![n, h, w, channels] }
+}
+
+/// Block sizes down and across, and the paddings or crops on the four sides.
 fn blocks(c: &Conversion<'_>, operator: &Operator<'_>) -> Result<([u32; 2], [u32; 4])> {
     let numbers = |index: usize| -> Result<Vec<u32>> {
         let found = c.tensor(operator.input(index)?).integers()?;
@@ -252,7 +333,8 @@ fn blocks(c: &Conversion<'_>, operator: &Operator<'_>) -> Result<([u32; 2], [u32
     let (blocks, edges) = (numbers(1)?, numbers(2)?);
     match (blocks.as_slice(), edges.as_slice()) {
         (&[a, b], &[top, bottom, left, right]) if a > 0 && b > 0 => Ok(([a, b], [top, bottom, left, right])),
-        _ => bail!("blocks {blocks:?} with edges {edges:?}: images with two spatial dimensions are supported"),
+        (&[a], &[top, bottom]) if a > 0 => Ok(([a, 1], [top, bottom, 0, 0])),
+        _ => bail!("blocks {blocks:?} with edges {edges:?}: one or two spatial dimensions are supported"),
     }
 }
 
@@ -260,7 +342,7 @@ fn blocks(c: &Conversion<'_>, operator: &Operator<'_>) -> Result<([u32; 2], [u32
 pub(super) fn space_to_batch(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (x, y) = (operator.input(0)?, operator.output()?);
     let ([bh, bw], [top, bottom, left, right]) = blocks(c, operator)?;
-    let &[n, h, w, channels] = c.tensor(x).shape.as_slice() else { bail!("the input needs four dimensions") };
+    let [n, h, w, channels] = as_image(&c.tensor(x).shape)?;
     let padded = |size: u32, pads: [u32; 2]| pads.into_iter().try_fold(size, u32::checked_add);
     let (h, w) = padded(h, [top, bottom]).zip(padded(w, [left, right])).context("the paddings are too large")?;
     ensure!(h % bh == 0 && w % bw == 0, "blocks of {bh} by {bw} do not fit the padded {h} by {w}");
@@ -268,8 +350,10 @@ pub(super) fn space_to_batch(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
     if [top, bottom, left, right] != [0; 4] {
         let desc = c.describe(x)?;
         let value = desc.zero_point;
+        let left = if desc.shape.len() == 3 { 0 } else { left };
         let op = Op::Pad(PadParams { before: [0, top, left, 0, 0, 0], value });
-        input = c.push_step(TensorDesc { shape: vec![n, h, w, channels], ..desc }, op, &[input])?;
+        let shape = like_original([n, h, w, channels], &desc.shape);
+        input = c.push_step(TensorDesc { shape, ..desc }, op, &[input])?;
     }
     let view = Strided::new(&[n, h / bh, bh, w / bw, bw, channels]).permuted(&[2, 4, 0, 1, 3, 5]);
     let desc = c.describe(y)?;
@@ -281,7 +365,7 @@ pub(super) fn space_to_batch(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
 pub(super) fn batch_to_space(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (x, y) = (operator.input(0)?, operator.output()?);
     let ([bh, bw], [top, bottom, left, right]) = blocks(c, operator)?;
-    let &[n, h, w, channels] = c.tensor(x).shape.as_slice() else { bail!("the input needs four dimensions") };
+    let [n, h, w, channels] = as_image(&c.tensor(x).shape)?;
     let count = bh.checked_mul(bw).filter(|&count| n % count == 0);
     let n = n / count.with_context(|| format!("blocks of {bh} by {bw} do not fit a batch of {n}"))?;
     let whole = [n, h * bh, w * bw, channels];
@@ -293,7 +377,7 @@ pub(super) fn batch_to_space(c: &mut Conversion<'_>, operator: &Operator<'_>) ->
     }
     let (desc, output) = (c.describe(x)?, c.describe(y)?);
     let input = c.value(x)?;
-    let desc = TensorDesc { shape: whole.to_vec(), ..desc };
+    let desc = TensorDesc { shape: like_original(whole, &desc.shape), ..desc };
     let joined = push_step(c, desc, input, c.tensor(x).elements(), &view)?;
     let crop = Strided::new(&whole).cut(1, top.into(), 1, cut_h).cut(2, left.into(), 1, cut_w);
     let elements = c.tensor(x).elements();
