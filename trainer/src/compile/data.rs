@@ -15,7 +15,7 @@ pub(super) fn relayout(program: &mut Program, step: usize, layout: Layout, len: 
     let alike: Vec<usize> = (0..program.steps.len()).filter(|&step| is_alike(&program.steps[step].op)).collect();
     let range = params.weights..params.weights + len as u32;
     let weights = if readers(program, &range) == alike.len() {
-        splice(program, &range, bytes);
+        replace(program, &range, bytes);
         range.start
     } else {
         program.push_data(bytes)
@@ -34,18 +34,8 @@ pub(super) fn readers(program: &mut Program, range: &Range<u32>) -> usize {
     readers
 }
 
-/// Puts bytes in the place of the `len` at `start`, or behind everything where others read these too; gives where they are.
-pub(super) fn replace(program: &mut Program, start: u32, len: usize, bytes: &[u8]) -> u32 {
-    let range = start..start + len as u32;
-    if readers(program, &range) != 1 {
-        return program.push_data(bytes);
-    }
-    splice(program, &range, bytes);
-    start
-}
-
 /// Puts other bytes in the place of a range of the data; what lies behind it moves.
-fn splice(program: &mut Program, range: &Range<u32>, bytes: &[u8]) {
+pub(super) fn replace(program: &mut Program, range: &Range<u32>, bytes: &[u8]) {
     let end = range.end.next_multiple_of(4);
     let mut bytes = bytes.to_vec();
     bytes.resize(bytes.len().next_multiple_of(4), 0);

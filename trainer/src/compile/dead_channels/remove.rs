@@ -1,9 +1,11 @@
 //! Takes channels out of tensors and weights.
 
+use std::ops::Range;
+
 use thumbnet::format::Op;
 use thumbnet::kernels::Channel;
 
-use super::super::data::replace;
+use super::super::data::{readers, replace};
 use super::super::program::Program;
 use super::{Groups, Weights, is_tied, weighs_inputs};
 
@@ -89,7 +91,13 @@ fn put(program: &mut Program, number: usize, layer: &Layer) {
     for (part, bytes) in parts.into_iter().enumerate() {
         // Read anew: what was replaced in front has moved what lies behind it.
         let start = offsets(program)[part];
-        let at = replace(program, start, layer.before[part], bytes);
+        let range: Range<u32> = start..start + layer.before[part] as u32;
+        let at = if readers(program, &range) == 1 {
+            replace(program, &range, bytes);
+            start
+        } else {
+            program.push_data(bytes)
+        };
         match &mut program.steps[number].op {
             Op::Conv2d(p) | Op::DepthwiseConv2d(p) => *[&mut p.weights, &mut p.channels][part] = at,
             Op::FullyConnected(p) => *[&mut p.weights, &mut p.channels][part] = at,
