@@ -10,7 +10,7 @@ use std::path::Path;
 
 use thumbnet::Model;
 use thumbnet_host_tests::peers::beside_peers;
-use thumbnet_host_tests::sequences::quantized;
+use thumbnet_host_tests::sequences::network;
 use thumbnet_host_tests::{recipe, shared};
 use thumbnet_trainer::compile::{Family, Program, aligned, compile, pack, remove_dead_channels};
 use thumbnet_trainer::import::{Options, import};
@@ -65,7 +65,7 @@ fn measured(name: &str, program: &Program) -> String {
 fn recipes() -> Vec<(&'static str, Program)> {
     let program = |(name, shape): (&'static str, &[usize])| {
         let recipe = recipe(&format!("{name}.toml")).unwrap();
-        let mut program = quantized(&recipe, shape, recipe.front_end.clone());
+        let mut program = network(&recipe, shape, recipe.front_end.clone(), false);
         remove_dead_channels(&mut program);
         (name, program)
     };

@@ -68,6 +68,7 @@ fn slides(program: &Program, step: usize) -> bool {
     );
     let is_image = |tensor: usize| matches!(*program.tensors[tensor].shape, [1, rows, _] | [1, rows, _, _] if rows > 0);
     is_operator
+        && desc.inputs.len() == 1
         && is_image(program.first_result() + step)
         && program.tensors[desc.inputs[0]].constant.is_none()
         && is_image(desc.inputs[0])

@@ -49,7 +49,7 @@ fn of_step(program: &Program, number: usize, known: &[Vec<Option<i8>>]) -> Optio
             };
             (0..weights.outputs).map(value).collect()
         }
-        Op::MaxPool2d(p) | Op::AveragePool2d(p) => clamped(p.clamp),
+        Op::MaxPool2d(p) | Op::AveragePool2d(p) if step.inputs.len() == 1 => clamped(p.clamp),
         Op::Lookup(p) => {
             let table: &[i8] = bytemuck::cast_slice(&program.data[p.table as usize..][..256]);
             let entry = |value: i8| table[(i32::from(value) + 128) as usize];

@@ -103,7 +103,8 @@ fn is_tied(program: &Program, step: &StepDesc, output: usize) -> bool {
     let input = step.inputs[0];
     match &step.op {
         Op::DepthwiseConv2d(p) => p.layout == Layout::Plain && last(input) == last(output),
-        Op::MaxPool2d(_) | Op::AveragePool2d(_) | Op::Lookup(_) => true,
+        // Another input of a pool is a length.
+        Op::MaxPool2d(_) | Op::AveragePool2d(_) | Op::Lookup(_) => step.inputs.len() == 1,
         Op::Add(_) => step.inputs.iter().all(|&input| shape(input) == shape(output)),
         Op::Reshape => last(input).max(last(output)).is_multiple_of(last(input).min(last(output))),
         _ => false,

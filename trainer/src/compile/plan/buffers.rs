@@ -167,7 +167,9 @@ fn hold_parts(program: &Program, records: &[Tensor], step: usize, all: &mut [Buf
     let mut at = whole.at;
     for &input in inputs {
         let len = records[input].bytes().unwrap_or(0);
-        let is_repeated = inputs.iter().filter(|&&other| other == input).count() > 1;
+        // Two inputs in one buffer cannot both be where the output has them.
+        let is_in = |&&other: &&usize| spots[other].map(|spot| spot.buffer) == spots[input].map(|spot| spot.buffer);
+        let is_repeated = inputs.iter().filter(is_in).count() > 1;
         let own = spots[input].filter(|spot| {
             let buffer = all[spot.buffer];
             spot.at == 0 && spot.buffer != whole.buffer && buffer.len == len && buffer.to == step as i64
