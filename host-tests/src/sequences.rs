@@ -25,7 +25,7 @@ fn layers(text: &str) -> String {
 /// The layers do not parse, or do not fit the shape.
 #[must_use]
 pub fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
-    with_random_weights(&recipe(text), shape, front_end, false)
+    quantized(text, shape, front_end, false)
 }
 
 /// The same for sequences that may end early: the second input says where.
@@ -34,24 +34,21 @@ pub fn program(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Prog
 /// As [`program`].
 #[must_use]
 pub fn masked(text: &str, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
-    with_random_weights(&recipe(text), shape, front_end, true)
+    quantized(text, shape, front_end, true)
 }
 
-fn recipe(text: &str) -> Recipe {
+fn quantized(text: &str, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
     let head = "name = \"t\"\n[data]\nkind = \"digits\"\n[train]\nepochs = 1\nloss = \"mean_squared_error\"\noptimizer = { name = \"adam\" }\n";
-    Recipe::parse(&format!("{head}{}", layers(text))).unwrap()
+    let recipe = Recipe::parse(&format!("{head}{}", layers(text))).unwrap();
+    network(&recipe, shape, front_end, masked)
 }
 
-/// The quantized program of a recipe's network with random weights, for random samples of this shape.
+/// The quantized program of a recipe's network with random weights, for random samples of this shape, which may end early.
 ///
 /// # Panics
 /// The layers do not fit the shape.
 #[must_use]
-pub fn quantized(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>) -> Program {
-    with_random_weights(recipe, shape, front_end, false)
-}
-
-fn with_random_weights(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
+pub fn network(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>, masked: bool) -> Program {
     let mut rng = StdRng::seed_from_u64(2);
     let (width, count) = (shape.iter().product::<usize>(), 16);
     let unit = if front_end.is_some() { 9_000.0 } else { 1.0 };
