@@ -12,7 +12,7 @@ fn main() {
         return;
     };
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let map = env::var_os("THUMBNET_MEMORY").map_or_else(|| format!("memory/{board}.x").into(), PathBuf::from);
+    let map = env::var_os("THUMBNET_MEMORY").map_or_else(|| memory(&board), PathBuf::from);
     fs::copy(&map, out.join("memory.x")).unwrap_or_else(|error| panic!("{}: {error}", map.display()));
     println!("cargo:rerun-if-changed={}", map.display());
     println!("cargo:rustc-link-search={}", out.display());
@@ -29,6 +29,13 @@ fn main() {
     println!("cargo:rustc-env=THUMBNET_MODEL={}", model.display());
     #[cfg(feature = "nrf52840")]
     embed(&model, &map);
+}
+
+/// The board's map; the runner's leaves room for the model that the emulator puts into the flash.
+fn memory(board: &str) -> PathBuf {
+    let alone = PathBuf::from(format!("memory/{board}-alone.x"));
+    let has_model_apart = env::var_os("CARGO_FEATURE_QEMU").is_some();
+    if !has_model_apart && alone.is_file() { alone } else { format!("memory/{board}.x").into() }
 }
 
 /// Gives the example its model, and stops where the chip has no room for it.
