@@ -199,11 +199,12 @@ fn build_with(board: &str, bin: &str, features: &[&str], module: Option<&Path>) 
         cargo.env("THUMBNET_COMPILED", module.canonicalize().with_context(|| module.display().to_string())?);
     }
     let config = format!("boards/{board}.toml");
-    cargo.current_dir(&folder).args(["--config", &config, "build", "--release", "--locked", "--quiet"]);
+    cargo.current_dir(&folder).args(["--config", &config]);
     if board == "m0" && !bin.starts_with("no_panic") {
         // With every operator it fits the flash only so. What only has to link is measured as a user builds it.
         cargo.args(["--config", "profile.release.opt-level=\"s\""]);
     }
+    cargo.args(["build", "--release", "--locked", "--quiet"]);
     // Said here, because a CARGO_TARGET_DIR of the caller would replace the one in the board's file.
     let target = folder.join(format!("../target/firmware/{board}"));
     cargo.arg("--target-dir").arg(&target).args(["--bin", bin]).args(features);
