@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::shell::run;
 
-/// Writes `budget/src/chips.txt` from the target list of the version of probe-rs that `xtask/chips` names.
+/// Writes `runtime/budget/src/chips.txt` from the target list of the version of probe-rs that `xtask/chips` names.
 pub fn write() -> Result<()> {
     run(
         "cargo",
@@ -17,7 +17,7 @@ pub fn write() -> Result<()> {
             "--target-dir",
             "target/chips",
             "--",
-            "budget/src/chips.txt",
+            "runtime/budget/src/chips.txt",
         ],
     )
 }
