@@ -158,7 +158,7 @@ mod tests {
 
     /// The model of the demo, with its bytes aligned.
     fn digits(check: impl FnOnce(&Model<'_>)) {
-        static BYTES: &[u8] = thumbnet::include_model!("../../firmware/models/digits.tnet");
+        static BYTES: &[u8] = thumbnet::include_model!("../../../firmware/models/digits.tnet");
         check(&Model::new(BYTES).unwrap());
     }
 

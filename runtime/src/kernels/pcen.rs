@@ -7,7 +7,7 @@
 //! - `V = 2^(r · log2 (2^G + δ)) − δ^r` in Q14.16, the bias `δ` in Q16.16, the power `r` in Q1.15.
 //!
 //! That is `(E / (ε + M)^α + δ)^r − δ^r` of energies that a sine of full scale has 1 of. `log2` is that of
-//! [`super::energies`] before it is rounded, off by at most 2^−12; `2^x` is interpolated in a table of 33 entries, off by at most
+//! `energies` before it is rounded, off by at most 2^−12; `2^x` is interpolated in a table of 33 entries, off by at most
 //! 2^−13 of its value. So `G` is within 2^−11 (0.0015 dB), and `V + δ^r` within 2^−11 of its value.
 //!
 //! Source: Wang et al., "Trainable frontend for robust and far-field keyword spotting", 2016 (arXiv:1607.05666), equations 1 and 2.

@@ -26,11 +26,11 @@ const fn budget(board: &'static str, bin: &'static str, features: &'static str, 
 /// `no_panic` is nothing but the runtime: loading, self-test and running, with all operators. The others write text, whose calls
 /// through pointers are not followed; nor is what panics.
 const BUDGETS: [Budget; 8] = [
-    budget("m0", "no_panic", "qemu", stack_len(Core::M0)),
-    budget("m3", "no_panic", "qemu", stack_len(Core::M3)),
-    budget("m4", "no_panic", "qemu", stack_len(Core::M4)),
-    budget("m33", "no_panic", "qemu", stack_len(Core::M33)),
-    budget("m55", "no_panic", "qemu", stack_len(Core::M55)),
+    budget("m0", "no_panic", "", stack_len(Core::M0)),
+    budget("m3", "no_panic", "", stack_len(Core::M3)),
+    budget("m4", "no_panic", "", stack_len(Core::M4)),
+    budget("m33", "no_panic", "", stack_len(Core::M33)),
+    budget("m55", "no_panic", "", stack_len(Core::M55)),
     budget("m4", "qemu_runner", "qemu", 4608),
     budget("m4", "listen", "qemu", 4608),
     budget("nrf52840", "nrf52840", "nrf52840", 4608),
