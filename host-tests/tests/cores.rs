@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use thumbnet::format::Op;
 use thumbnet::kernels::Layout;
 use thumbnet_host_tests::graphs::chain;
+use thumbnet_host_tests::sequences::program;
 use thumbnet_trainer::compile::{Family, Optimize, compile, pack, transform};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
@@ -37,6 +38,27 @@ fn convolutions_are_the_same_on_every_core() {
         assert_eq!(found, expected, "chain {number} on {target}: {:?}", program.steps);
     }
     assert!(packed > 50, "only {packed} convolutions had packed weights");
+}
+
+/// A file may have anything where rows of packed weights are filled up: it counts on no core.
+#[test]
+fn weights_beyond_a_row_do_not_count() {
+    let mut program = program("dense units = 4", &[5], None);
+    pack(&mut program, Family::Dsp);
+    let starts = program.steps.iter().filter_map(|step| match step.op {
+        Op::FullyConnected(p) if p.layout == Layout::Pairs => Some(p.weights as usize),
+        _ => None,
+    });
+    let starts: Vec<usize> = starts.collect();
+    assert_eq!(starts.len(), 1, "{:?}", program.steps);
+    for pair in 0..2 {
+        // A pair of rows has eight halfwords here; those of the taps 5, 6 and 7 come last.
+        program.data[starts[0] + 16 * pair + 10..][..6].fill(0x11);
+    }
+    let inputs = random_inputs(&program, 2);
+    let model = compile(&program, &inputs).unwrap().bytes;
+    let (expected, _) = run(&model, &inputs.concat(), Target::Host).unwrap();
+    assert_eq!(run(&model, &inputs.concat(), Target::M4).unwrap().0, expected);
 }
 
 fn is_packed(op: &Op) -> bool {

@@ -64,7 +64,7 @@ pub enum CaptureError<E> {
     Hardware(E),
     /// The hardware has overwritten what was not read yet. Reading goes on with the buffer that was filled last.
     Lost {
-        /// Whole buffers that nobody will read.
+        /// Buffers that nobody will read, or not to their end.
         buffers: u32,
     },
     /// The buffers are empty.
@@ -81,9 +81,7 @@ impl<E: core::fmt::Display> core::fmt::Display for CaptureError<E> {
                     "{buffers} buffers of samples were overwritten before they were read: take longer buffers, or a faster network"
                 )
             }
-            Self::Empty => {
-                f.write_str("the buffers of the peripheral hold nothing: give them at least the samples of one run")
-            }
+            Self::Empty => f.write_str("the buffers of the peripheral hold nothing: give them at least one sample"),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Cycles are the chip's affair: a Cortex-M3 takes fewer for long products of small numbers, and a divider fewer for
 //! small quotients, of which an average pool has one for each output.
 
-use crate::format::{Op, Step};
+use crate::format::{BinaryFunction, Op, Step};
 
 /// Whether the number of instructions of a step depends on its input's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ impl Step<'_> {
             Op::MaxPool2d(_) | Op::AveragePool2d(_) if self.inputs.len() > 1 => {
                 Timing::Varies("of a sequence only the steps that it has are looked at")
             }
+            Op::Binary(p) if matches!(p.function, BinaryFunction::Prelu) => Timing::Varies("PRELU distinguishes signs"),
             Op::Conv2d(_)
             | Op::DepthwiseConv2d(_)
             | Op::FullyConnected(_)
@@ -42,13 +43,13 @@ impl Step<'_> {
             | Op::Reduce(_)
             | Op::ArgMax
             | Op::ResizeBilinear(_)
+            | Op::Binary(_)
             | Op::Svdf(_) => Timing::ConstantFromArmv7,
             Op::Quantize | Op::Dequantize => Timing::Varies("floats are computed by cases, without a unit for them"),
             Op::Softmax(_) | Op::LogSoftmax(_) => {
                 Timing::Varies("what is far below the largest element has no exponential")
             }
             Op::Lstm(_) | Op::Recurrent(_) => Timing::Varies("the functions of the gates distinguish cases"),
-            Op::Binary(_) => Timing::Varies("PRELU distinguishes signs"),
             Op::Gather(_) => Timing::Varies("numbers that there are not are skipped"),
             Op::Spectrogram(_) => Timing::Varies("leading zeros of energies are counted in a loop on the Cortex-M0"),
             Op::Motion(_) => Timing::Varies("a root is found bit by bit"),

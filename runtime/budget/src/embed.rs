@@ -117,7 +117,7 @@ impl Embed {
 
     fn write(&self, out: &Path, bytes: &[u8], arena_len: usize) -> Result<(), Error> {
         let write = |path: PathBuf, bytes: &[u8]| fs::write(&path, bytes).map_err(|error| Error::at(&path, error));
-        let copy = out.join(&self.name).with_extension("tnet");
+        let copy = out.join(format!("{}.tnet", self.name));
         let text = format!(
             "/// The model file.\npub static MODEL: &[u8] = thumbnet::include_model!({:?});\n\n\
              /// Bytes of arena that its session needs.\npub const ARENA_LEN: usize = {arena_len};\n\n\
@@ -125,6 +125,6 @@ impl Embed {
             copy.display().to_string()
         );
         write(copy, bytes)?;
-        write(out.join(&self.name).with_extension("rs"), text.as_bytes())
+        write(out.join(format!("{}.rs", self.name)), text.as_bytes())
     }
 }

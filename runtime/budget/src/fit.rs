@@ -132,7 +132,7 @@ impl Fit {
             advice.push("less flash: export without --optimize speed or with a smaller --flash-budget, take only the features that `thumbnet inspect` names, compile the model to Rust (`thumbnet compile --rust`), or train a network with fewer weights");
         }
         if !self.ram.fits() {
-            advice.push("less RAM: make the tensors of the fullest step smaller (strides or pools earlier, fewer channels), or export a sequence with --stream");
+            advice.push("less RAM: export or import with --ram-budget BYTES or --optimize ram, make the tensors of the fullest step smaller (strides or pools earlier, fewer channels), or export a sequence with --stream");
         }
         if !self.fits() {
             advice.push("or take a chip with more memory");

@@ -3,9 +3,9 @@
 //! `SXTB16` widens bytes 0 and 2 of a word into two halfwords, with `ROR #8` bytes 1 and 3, so a word of four weights becomes
 //! the pairs (w0, w2) and (w1, w3). Values are brought into the same order once ([`arrange`]) and then serve every channel.
 //!
-//! This, `conv_pairs` and those of `depthwise_planes` are the only files with `unsafe`: every block reads exactly the bytes of the slices it is given, whose lengths are
-//! checked in front of it, and writes nothing but registers. `r6` and `r7` cannot be named as operands (LLVM keeps them for
-//! the frame), so the blocks save and restore them; the end of the loop waits on the stack, since no register is left.
+//! Every block of assembly reads and writes within the slices that it is given, whose lengths are checked in front of it. `r6` and
+//! `r7` cannot be named as operands (LLVM keeps them for the frame), so the blocks save and restore them; the end of the loop waits
+//! on the stack, since no register is left.
 
 use core::arch::asm;
 

@@ -66,11 +66,13 @@ pub(super) fn pairs(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sum
     if weights.as_ptr().addr() & 3 != 0 {
         return false;
     }
+    let zeros = u32::from_le_bytes([zero_point as i8 as u8; 4]);
     let mut plan = Plan {
         row,
         x: x.as_ptr(),
         end: fours.as_ptr_range().end,
-        tail: rest.iter().rev().fold(0, |word, &x| word << 8 | u32::from(x.cast_unsigned())),
+        // Filled up with the zero point, so that weights beyond the row do not count, whatever a file has there.
+        tail: rest.iter().rev().fold(zeros, |word, &x| word << 8 | u32::from(x.cast_unsigned())),
         has_tail: u32::from(!rest.is_empty()),
         taken: [0; 2],
         sums: sums.as_mut_ptr(),

@@ -54,9 +54,24 @@ const fn unpack(pair: i16) -> [i8; 2] {
     [first, (pair.wrapping_sub(first as i16) >> 8) as i8]
 }
 
-/// Bytes of scratch: four columns of 16-bit values, and of the bytes that they come from.
+/// Bytes of scratch: four columns of 16-bit values, and of the bytes that they come from where some are copied.
 pub(super) fn scratch_len(p: &Conv2d<'_>) -> usize {
-    padded(column_len(p)).saturating_mul(PIXELS * (size_of::<i16>() + 1))
+    let taps = padded(column_len(p));
+    taps.saturating_mul(PIXELS * size_of::<i16>()).saturating_add(copies_len(p))
+}
+
+/// Bytes of copied columns: none where every window lies in the image whole, with rows of whole fours.
+fn copies_len(p: &Conv2d<'_>) -> usize {
+    let ([_, height, width, channels], [_, rows, columns, _]) = (p.input, p.output);
+    let ([tall, wide], [down, across]) = (p.window.size, p.window.stride);
+    let end =
+        |count: usize, step: usize, size: usize| count.saturating_sub(1).saturating_mul(step).saturating_add(size);
+    let is_inside = p.window.pad == [0, 0]
+        && p.window.dilation == [1, 1]
+        && end(rows, down, tall) <= height
+        && end(columns, across, wide) <= width;
+    let has_whole_rows = wide.saturating_mul(channels).is_multiple_of(4);
+    if is_inside && has_whole_rows { 0 } else { padded(column_len(p)).saturating_mul(PIXELS) }
 }
 
 /// Convolves; `scratch` starts at a multiple of 4 bytes.
@@ -67,7 +82,7 @@ pub(super) fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
         return;
     };
     let Ok(quad) = bytemuck::try_cast_slice_mut::<i8, i16>(quad) else { return };
-    let Some(bytes) = bytes.get_mut(..taps.saturating_mul(PIXELS)) else { return };
+    let Some(bytes) = bytes.get_mut(..copies_len(p)) else { return };
     // What a column has beyond the window stays zero.
     bytes.fill(p.input_zero_point as i8);
     let (geometry, channels) = (Geometry::new(p), Channels::new(p));

@@ -45,6 +45,7 @@ pub fn export(args: &Args) -> Result<()> {
     args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, args.golden)?;
     let compiled = compile(&program, &golden)?;
+    args.choice.check_ram(compiled.plan.arena_len)?;
     accuracy(&model, &compiled, &data.test)?;
     let (program, compiled, golden) = match args.stream {
         None => (program, compiled, golden),
@@ -54,7 +55,7 @@ pub fn export(args: &Args) -> Result<()> {
     write(&path, &compiled.bytes)?;
 
     println!(
-        "{}: {} bytes, peak RAM {} bytes (no plan needs less than {}), {} multiply-accumulates, {} golden cases",
+        "{}: {} bytes, peak RAM {} bytes (no placement of these steps needs less than {}), {} multiply-accumulates, {} golden cases",
         path.display(),
         compiled.bytes.len(),
         compiled.plan.arena_len,

@@ -55,6 +55,7 @@ pub fn import(args: &Args) -> Result<()> {
     program.labels.clone_from(&args.labels);
     args.choice.apply(&mut program)?;
     let compiled = compile(&program, &random_inputs(&program, args.golden))?;
+    args.choice.check_ram(compiled.plan.arena_len)?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
     println!(
@@ -88,6 +89,7 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
     let mut program = quantize(&model, &data.train, Quantize::default())?;
     args.choice.apply(&mut program)?;
     let compiled = compile(&program, &golden_inputs(&program, &data.test, args.golden)?)?;
+    args.choice.check_ram(compiled.plan.arena_len)?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
     accuracy(&model, &compiled, &data.test)?;
@@ -96,7 +98,7 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
 
 fn describe(args: &Args, path: &Path, program: &Program, compiled: &Compiled, original: usize) -> Result<()> {
     println!(
-        "{}: {} bytes ({} in the .tflite), {} steps, peak RAM {} bytes (no plan needs less than {}), {} \
+        "{}: {} bytes ({} in the .tflite), {} steps, peak RAM {} bytes (no placement of these steps needs less than {}), {} \
          multiply-accumulates, {} golden cases",
         path.display(),
         compiled.bytes.len(),

@@ -42,7 +42,8 @@ fn summary(model: &Model<'_>) {
         stack_len(Core::M0)
     );
     println!(
-        "thumbnet = {{ default-features = false, features = [{}] }}",
+        "thumbnet = {{ version = \"{}\", default-features = false, features = [{}] }}",
+        env!("CARGO_PKG_VERSION"),
         features(model).iter().map(|feature| format!("\"{feature}\"")).collect::<Vec<_>>().join(", ")
     );
     for (operator, why) in varying_times(model) {

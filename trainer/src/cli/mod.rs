@@ -16,7 +16,7 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use thumbnet_trainer::compile::{Dead, Family, Optimize, Program, pack, remove_dead_channels, split, transform};
 use thumbnet_trainer::data::Loaded;
@@ -145,6 +145,17 @@ impl Choice {
             self.band(program)?;
         }
         pack(program, self.family);
+        Ok(())
+    }
+
+    /// An error where a finished plan needs more RAM than was allowed.
+    fn check_ram(&self, arena_len: u32) -> Result<()> {
+        ensure!(
+            self.ram_budget.is_none_or(|budget| arena_len <= budget),
+            "the model needs {arena_len} bytes of RAM, more than --ram-budget {}, and bands of rows give no less: nothing was written; \
+             allow more, or make the tensors where memory peaks smaller (strides or pools earlier, fewer channels)",
+            self.ram_budget.unwrap_or(0)
+        );
         Ok(())
     }
 

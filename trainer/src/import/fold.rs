@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::infer::infer;
 use super::operators::{self, Strided, slice_view, strided_slice_view, transpose_view};
@@ -87,6 +87,12 @@ fn dequantized(x: &Tensor<'_>) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
+/// The quotient rounded down; `None` where it has no room.
+fn floor_div(a: i64, b: i64) -> Option<i64> {
+    let quotient = a.checked_div(b)?;
+    Some(quotient - i64::from(a % b != 0 && (a < 0) != (b < 0)))
+}
+
 /// Operators on whole numbers.
 fn arithmetic(operator: &Operator<'_>, inputs: &[&Tensor<'_>], y: &Tensor<'_>) -> Result<Option<Vec<u8>>> {
     let values = inputs.iter().map(|x| x.integers()).collect::<Result<Vec<_>>>()?;
@@ -99,7 +105,9 @@ fn arithmetic(operator: &Operator<'_>, inputs: &[&Tensor<'_>], y: &Tensor<'_>) -
         (0, [a, b]) => elementwise(a, b, i64::checked_add)?,
         (41, [a, b]) => elementwise(a, b, i64::checked_sub)?,
         (18, [a, b]) => elementwise(a, b, i64::checked_mul)?,
-        (90, [a, b]) => elementwise(a, b, |a, b| a.checked_div_euclid(b))?,
+        // FLOOR_DIV
+        (90, [_, b]) if b.contains(&0) => bail!("division by zero"),
+        (90, [a, b]) => elementwise(a, b, floor_div)?,
         (55, [a, b]) => elementwise(a, b, |a, b| Some(a.max(b)))?,
         (57, [a, b]) => elementwise(a, b, |a, b| Some(a.min(b)))?,
         (81, [x, _]) if inputs[0].shape.len() == 1 => {
