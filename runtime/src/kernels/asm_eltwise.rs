@@ -1,4 +1,5 @@
-//! Sums of two tensors in assembly, four elements at a time, from tables of what every byte contributes.
+//! Sums of two tensors in assembly, four elements at a time, from tables of what every byte contributes; with Helium the four lie in
+//! one vector.
 
 use core::arch::asm;
 
@@ -27,7 +28,7 @@ macro_rules! offset_product {
          smmlar r6, r6, r10, r7\n"
     };
 }
-#[cfg(not(thumbnet_dsp))]
+#[cfg(thumbnet_v7m)]
 macro_rules! offset_product {
     () => {
         "add lr, r11, r6, asr #31\n\
@@ -38,6 +39,7 @@ macro_rules! offset_product {
 }
 
 /// One element, its bytes brought into `$to` by `$byte`.
+#[cfg(thumbnet_asm)]
 macro_rules! element {
     ($a:literal, $b:literal) => {
         concat!(
@@ -58,7 +60,10 @@ macro_rules! element {
 
 /// `y = sat8(finish(tables[0][a] + tables[1][b]))` of as many elements, in fours, as all have; tells how many. An operand that is not
 /// given is `y` itself.
-#[allow(unsafe_code, reason = "SMMLAR and SSAT have no stable intrinsics, and the output may lie over an operand")]
+#[allow(
+    unsafe_code,
+    reason = "SMMLAR, SSAT and vectors have no stable intrinsics, and the output may lie over an operand"
+)]
 pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
     let fours = operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) / 4;
     if fours == 0 {
@@ -67,8 +72,19 @@ pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[
     let to = y.as_mut_ptr();
     let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
     let [first, second] = tables;
-    // SAFETY: each of `fours` rounds reads a word of both operands, then writes 4 bytes of `y`, all of which have as many; one that
-    // is `y` itself is read by its own pointer before it is written. A byte is an index into 256 words. LDR takes any address.
+    // SAFETY: each of `fours` rounds reads 4 bytes of both operands, then writes 4 bytes of `y`, all of which have as many; one that
+    // is `y` itself is read by its own pointer before it is written. A byte is an index into 256 words.
+    unsafe { rounds([a, b], to, fours, [first.as_ptr(), second.as_ptr()], finish) };
+    fours * 4
+}
+
+/// # Safety
+/// `from` and `to` have 4·`fours` bytes and the tables 256 words each, aligned to 4.
+#[cfg(thumbnet_asm)]
+#[allow(unsafe_code, reason = "see `add`")]
+#[inline(always)]
+unsafe fn rounds(from: [*const i8; 2], to: *mut i8, fours: usize, tables: [*const i32; 2], finish: Finish) {
+    // SAFETY: the caller's. LDR takes any address. What is pushed is popped.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -82,17 +98,62 @@ pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[
             "subs r3, #1",
             "bne 2b",
             "pop {{r6, r7}}",
-            inout("r0") a => _,
-            inout("r1") b => _,
+            inout("r0") from[0] => _,
+            inout("r1") from[1] => _,
             inout("r2") to => _,
             inout("r3") fours => _,
-            in("r8") first.as_ptr(),
-            in("r9") second.as_ptr(),
+            in("r8") tables[0],
+            in("r9") tables[1],
             in("r10") finish.multiplier,
             in("r11") finish.constant,
             in("r12") finish.right,
             out("r4") _, out("r5") _, out("lr") _,
         );
     }
-    fours * 4
+}
+
+/// # Safety
+/// `from` and `to` have 4·`fours` bytes, at least 4, and the tables 256 words each, aligned to 4.
+#[cfg(thumbnet_helium)]
+#[allow(unsafe_code, reason = "Helium has no stable intrinsics")]
+#[inline(always)]
+unsafe fn rounds(from: [*const i8; 2], to: *mut i8, fours: usize, tables: [*const i32; 2], finish: Finish) {
+    // SAFETY: the caller's.
+    unsafe {
+        asm!(
+            "vdup.32 q5, r4",
+            "vdup.32 q6, r5",
+            "vdup.32 q7, r10",
+            "dls lr, r3",
+            "2:",
+            "vldrb.u32 q0, [r0], #4",
+            "vldrb.u32 q1, [r1], #4",
+            "vldrw.u32 q2, [r8, q0, uxtw #2]",
+            "vldrw.u32 q3, [r9, q1, uxtw #2]",
+            "vadd.i32 q2, q2, q3",
+            "vrmulh.s32 q2, q2, q7",
+            "vshr.s32 q3, q2, #31",
+            "vadd.i32 q2, q2, q3",
+            "vadd.i32 q2, q2, r11",
+            "vshl.s32 q2, r12",
+            "vmax.s32 q2, q2, q5",
+            "vmin.s32 q2, q2, q6",
+            "vstrb.32 q2, [r2], #4",
+            "le lr, 2b",
+            inout("r0") from[0] => _,
+            inout("r1") from[1] => _,
+            inout("r2") to => _,
+            in("r3") fours,
+            in("r4") i32::from(i8::MIN),
+            in("r5") i32::from(i8::MAX),
+            in("r8") tables[0],
+            in("r9") tables[1],
+            in("r10") finish.multiplier,
+            in("r11") finish.constant,
+            in("r12") finish.right.wrapping_neg(),
+            out("lr") _,
+            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
+            out("d10") _, out("d11") _, out("d12") _, out("d13") _, out("d14") _, out("d15") _,
+        );
+    }
 }

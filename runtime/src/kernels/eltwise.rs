@@ -3,7 +3,7 @@
 //! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
 //! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
 
-#[cfg(thumbnet_asm)]
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
 use super::asm_eltwise::Finish;
 use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
 use crate::fixed::{requantize, requantize_double, rounded_high};
@@ -108,7 +108,7 @@ fn add_by_tables(sum: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y:
     let [first, second] = &tables;
     let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned())];
     let of = |a: i8, b: i8| sum.finish(entry(first, a).wrapping_add(entry(second, b)));
-    #[cfg(thumbnet_asm)]
+    #[cfg(any(thumbnet_asm, thumbnet_helium))]
     if let Some(done) = add_in_fours(sum, shapes, &tables, operands, y) {
         let y = y.get_mut(done..).unwrap_or_default().iter_mut();
         match operands {
@@ -128,7 +128,7 @@ fn add_by_tables(sum: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y:
 }
 
 /// As many elements in assembly as go in fours; `None` where an operand is repeated, or the factor is not one that it takes.
-#[cfg(thumbnet_asm)]
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
 fn add_in_fours(
     sum: &Sum,
     shapes: &Broadcast,

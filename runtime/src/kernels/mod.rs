@@ -18,7 +18,7 @@ use crate::format::{BinaryFunction, PcenParams};
 pub mod accumulate;
 pub mod activation;
 pub mod arg_max;
-#[cfg(thumbnet_asm)]
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod asm_eltwise;
 pub mod concat;
 pub mod conv2d;
