@@ -143,18 +143,27 @@ fn gather_inner(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], column: &mut [i16])
 
 /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
 #[inline(always)]
-fn corner(p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
+fn corner(p: &Conv2d<'_>, pixel: [usize; 3]) -> Option<usize> {
+    corner_up_to(p, last_corner(p)?, pixel)
+}
+
+/// The last row and column where a window may start to lie in the image whole; `None` where none does or taps are spread out.
+#[inline(always)]
+pub(super) fn last_corner(p: &Conv2d<'_>) -> Option<[usize; 2]> {
+    let ([_, height, width, _], [rows, columns]) = (p.input, p.window.size);
+    let last = [height.checked_sub(rows)?, width.checked_sub(columns)?];
+    (p.window.dilation == [1, 1]).then_some(last)
+}
+
+/// [`corner`] for many pixels, with what [`last_corner`] gave.
+#[inline(always)]
+pub(super) fn corner_up_to(p: &Conv2d<'_>, last: [usize; 2], [batch, oy, ox]: [usize; 3]) -> Option<usize> {
     let [_, height, width, channels] = p.input;
-    let [rows, taps] = p.window.size;
     // In the padding in front they wrap to huge numbers.
     let (top, left) = (p.window.start(0, oy) as usize, p.window.start(1, ox) as usize);
-    let is_inside = top < height
-        && left < width
-        && height.wrapping_sub(top) >= rows
-        && width.wrapping_sub(left) >= taps
-        && p.window.dilation == [1, 1];
     let row = batch.wrapping_mul(height).wrapping_add(top);
-    is_inside.then(|| row.wrapping_mul(width).wrapping_add(left).wrapping_mul(channels))
+    let start = row.wrapping_mul(width).wrapping_add(left).wrapping_mul(channels);
+    (top <= last[0] && left <= last[1]).then_some(start)
 }
 
 /// The same of any window: bytes first, into the upper half of the column; then they spread over all of it.
@@ -231,7 +240,7 @@ fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
 fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i8]) {
     let len = x0.len();
     #[cfg(thumbnet_asm)]
-    let done = super::conv_pairs::two_pixels(p, [x0, x1], y0, y1);
+    let done = super::conv_2x2::two_pixels(p, [x0, x1], y0, y1);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
     if done == y0.len() {
@@ -263,7 +272,7 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
 #[inline(never)]
 fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
     #[cfg(thumbnet_asm)]
-    let done = super::conv_pairs::one_pixel(p, x, y);
+    let done = super::conv_2x2::one_pixel(p, x, y);
     #[cfg(not(thumbnet_asm))]
     let done = 0;
     if done == y.len() {

@@ -1,4 +1,4 @@
-//! From accumulators to bytes, in assembly: what ends the loops of `conv_pairs`.
+//! From accumulators to bytes, in assembly: what ends the loops of `conv_2x2`.
 //!
 //! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes four to six instructions:
 //! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then

@@ -22,10 +22,10 @@ pub mod arg_max;
 mod asm_eltwise;
 pub mod concat;
 pub mod conv2d;
+#[cfg(thumbnet_asm)]
+mod conv_2x2;
 #[cfg(thumbnet_helium)]
 mod conv_helium;
-#[cfg(thumbnet_asm)]
-mod conv_pairs;
 pub mod depthwise;
 #[cfg(any(thumbnet_dsp, thumbnet_helium))]
 mod depthwise_blocks;

@@ -14,7 +14,7 @@
 //! The windows of four pixels lie in `scratch`, in 16 bits and without the zero point, in the same order: for two taps one halfword
 //! of each, for pixel 0, then 1, 2, 3.
 
-use super::conv2d::{column_len, gather_padded};
+use super::conv2d::{column_len, corner_up_to, gather_padded, last_corner};
 use super::strided::{Strided, copy_rows};
 use super::{Conv2d, Stream, output_i8};
 
@@ -62,15 +62,11 @@ pub(super) fn scratch_len(p: &Conv2d<'_>) -> usize {
 
 /// Bytes of copied columns: none where every window lies in the image whole, with rows of whole fours.
 fn copies_len(p: &Conv2d<'_>) -> usize {
-    let ([_, height, width, channels], [_, rows, columns, _]) = (p.input, p.output);
-    let ([tall, wide], [down, across]) = (p.window.size, p.window.stride);
-    let end =
-        |count: usize, step: usize, size: usize| count.saturating_sub(1).saturating_mul(step).saturating_add(size);
-    let is_inside = p.window.pad == [0, 0]
-        && p.window.dilation == [1, 1]
-        && end(rows, down, tall) <= height
-        && end(columns, across, wide) <= width;
-    let has_whole_rows = wide.saturating_mul(channels).is_multiple_of(4);
+    let ([_, rows, columns, _], [down, across]) = (p.output, p.window.stride);
+    let starts = [(rows, down), (columns, across)].map(|(count, step)| count.saturating_sub(1).saturating_mul(step));
+    let is_inside =
+        p.window.pad == [0, 0] && last_corner(p).is_some_and(|[row, column]| starts[0] <= row && starts[1] <= column);
+    let has_whole_rows = p.window.size[1].saturating_mul(p.input[3]).is_multiple_of(4);
     if is_inside && has_whole_rows { 0 } else { padded(column_len(p)).saturating_mul(PIXELS) }
 }
 
@@ -131,7 +127,7 @@ struct Geometry {
     pitch: usize,
     /// From the window of a pixel to the next one's.
     step: usize,
-    /// Windows start at most here to lie in the image whole, row and column; `None` where none does or taps are spread out.
+    /// See [`last_corner`].
     last: Option<[usize; 2]>,
     /// Whether rows of windows are whole fours.
     is_whole: bool,
@@ -139,14 +135,13 @@ struct Geometry {
 
 impl Geometry {
     fn new(p: &Conv2d<'_>) -> Self {
-        let ([_, height, width, channels], [rows, columns]) = (p.input, p.window.size);
-        let last = height.checked_sub(rows).zip(width.checked_sub(columns)).map(<[usize; 2]>::from);
+        let ([_, _, width, channels], [rows, columns]) = (p.input, p.window.size);
         let row = columns.wrapping_mul(channels);
         Self {
             shape: [rows, row],
             pitch: width.wrapping_mul(channels),
             step: p.window.stride[1].wrapping_mul(channels),
-            last: last.filter(|_| p.window.dilation == [1, 1]),
+            last: last_corner(p),
             is_whole: row.is_multiple_of(4),
         }
     }
@@ -167,8 +162,9 @@ impl Geometry {
         let end = ox.wrapping_add(PIXELS);
         if count == PIXELS
             && end < p.output[2]
-            && let Some(start) = self.corner(p, at)
-            && self.corner(p, [n, oy, end.wrapping_sub(1)]).is_some()
+            && let Some(last) = self.last
+            && let Some(start) = corner_up_to(p, last, at)
+            && corner_up_to(p, last, [n, oy, end.wrapping_sub(1)]).is_some()
             && let Some(x) = x.get(start..)
         {
             self.side_by_side(x, bytes, quad, p.input_zero_point);
@@ -222,7 +218,7 @@ impl Geometry {
         let mut copies = bytes;
         let sources = slots.map(|slot| {
             let pixel = pixels.get(slot).copied().unwrap_or(at);
-            let inside = self.corner(p, pixel).and_then(|start| x.get(start..));
+            let inside = self.last.and_then(|last| corner_up_to(p, last, pixel)).and_then(|start| x.get(start..));
             let inside = inside.map(|bytes| Strided { bytes, pitch: self.pitch });
             let (column, rest) = core::mem::take(&mut copies).split_at_mut_checked(taps).unwrap_or_default();
             copies = rest;
@@ -237,17 +233,6 @@ impl Geometry {
         let shape = if self.is_whole { self.shape } else { [1, taps] };
         widen_rows(sources, shape, quad, p.input_zero_point);
         at
-    }
-
-    /// Where the window of an output pixel starts in the input, if all of it lies in the image and its taps follow one another.
-    #[inline(always)]
-    fn corner(&self, p: &Conv2d<'_>, [batch, oy, ox]: [usize; 3]) -> Option<usize> {
-        let [last_row, last_column] = self.last?;
-        // In the padding in front they wrap to huge numbers.
-        let (top, left) = (p.window.start(0, oy) as usize, p.window.start(1, ox) as usize);
-        let row = batch.wrapping_mul(p.input[1]).wrapping_add(top);
-        let start = row.wrapping_mul(self.pitch).wrapping_add(left.wrapping_mul(p.input[3]));
-        (top <= last_row && left <= last_column).then_some(start)
     }
 }
 

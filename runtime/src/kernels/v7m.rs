@@ -1,4 +1,4 @@
-//! What the assembly of [`super::conv_pairs`] is made of on cores without the DSP extension (Cortex-M3): one product per
+//! What the assembly of [`super::conv_2x2`] is made of on cores without the DSP extension (Cortex-M3): one product per
 //! instruction, values in the order of memory.
 
 /// One round: four weights of two rows, four values of two columns, sixteen products.
