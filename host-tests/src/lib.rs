@@ -8,6 +8,7 @@ use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::recipe::Recipe;
+use thumbnet_trainer::run::{Report, Target, run};
 use thumbnet_trainer::train::{Options, train};
 use thumbnet_trainer::verify::golden_inputs;
 
@@ -51,6 +52,23 @@ pub fn suite(recipe: &Recipe) -> Result<Suite> {
     let program = quantize(&float, &data.train, recipe.quantize)?;
     let compiled = compile(&program, &golden_inputs(&program, &data.test, 1)?)?;
     Ok(Suite { float, compiled, data })
+}
+
+/// Runs a model on a core; `None` where the smallest board lacks the memory for it.
+///
+/// # Panics
+/// It does not run for another reason, or on another board.
+#[must_use]
+pub fn run_where_it_fits(name: &str, model: &[u8], input: &[u8], core: Target) -> Option<(Vec<u8>, Report)> {
+    match run(model, input, core) {
+        Ok(ran) => Some(ran),
+        Err(error) => {
+            let error = format!("{error:#}");
+            let lacks_memory = core == Target::M0 && !error.contains("does not build");
+            assert!(lacks_memory, "only the smallest board may lack the memory for \"{name}\": {error}");
+            None
+        }
+    }
 }
 
 /// The folder with real data, where there is one: `THUMBNET_SHARED`, or `../shared` beside the workspace.

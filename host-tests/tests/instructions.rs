@@ -17,6 +17,7 @@ use thumbnet::format::{
 };
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
 use thumbnet_host_tests::peers::beside_peers;
+use thumbnet_host_tests::run_where_it_fits;
 use thumbnet_trainer::compile::{Family, Program, StepDesc, TensorDesc, compile, pack};
 use thumbnet_trainer::quantize::{PROBABILITY, Quant, add_params, softmax_params};
 use thumbnet_trainer::run::{Target, run};
@@ -199,15 +200,7 @@ fn measured() -> BTreeMap<(String, String), u64> {
         for core in CORES {
             // Each core has the weights as its family reads them best.
             let model = if core == Target::M4 { &packed } else { &plain };
-            let (found, report) = match run(model, &input[0], core) {
-                Ok(ran) => ran,
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    let lacks_memory = core == Target::M0 && !error.contains("does not build");
-                    assert!(lacks_memory, "only the smallest board may lack the memory for \"{name}\": {error}");
-                    continue;
-                }
-            };
+            let Some((found, report)) = run_where_it_fits(name, model, &input[0], core) else { continue };
             assert_eq!(found, expected, "{name} on {core}");
             counts.insert((name.to_owned(), core.to_string()), report.steps[0].instructions.unwrap());
         }

@@ -11,7 +11,7 @@ use std::path::Path;
 use thumbnet::Model;
 use thumbnet_host_tests::peers::beside_peers;
 use thumbnet_host_tests::sequences::network;
-use thumbnet_host_tests::{recipe, shared};
+use thumbnet_host_tests::{recipe, run_where_it_fits, shared};
 use thumbnet_trainer::compile::{Family, Program, aligned, compile, pack, remove_dead_channels};
 use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::run::{Target, code_len, features, run};
@@ -44,15 +44,7 @@ fn measured(name: &str, program: &Program) -> String {
         let mut program = program.clone();
         pack(&mut program, Family::of(core));
         let bytes = compile(&program, &[]).unwrap().bytes;
-        let (found, report) = match run(&bytes, &input[0], core) {
-            Ok(ran) => ran,
-            Err(error) => {
-                let error = format!("{error:#}");
-                let lacks_memory = core == Target::M0 && !error.contains("does not build");
-                assert!(lacks_memory, "only the smallest board may lack the memory for \"{name}\": {error}");
-                continue;
-            }
-        };
+        let Some((found, report)) = run_where_it_fits(name, &bytes, &input[0], core) else { continue };
         let expected = expected.get_or_insert_with(|| run(&bytes, &input[0], Target::Host).unwrap().0);
         assert_eq!(&found, expected, "{name} on {core}");
         let (count, stack) = (report.instructions.unwrap().max, report.stack.unwrap());

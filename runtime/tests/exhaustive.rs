@@ -10,10 +10,9 @@
 //! | doubling high multiply, rounding shift | 16 bits × edges, 16 bits × 32 exponents | exact |
 //! | exponential, Q5.26 | 2^31 | within 2^−22; no more can it step back where its polynomials meet |
 //! | reciprocal, Q0.31 | 2^31 | within 2^−28, rises by 8 units of 2^−31 at most |
-//! | softmax | every pair of 8 bits | within 1, ordered as its inputs |
 //! | quantize from f32 | the 16 highest bits of f32 | exact |
 //!
-//! Elsewhere: sigmoid and tanh on every input of 16 bits (`fixed.rs`, `saturating.rs`, `src/gates.rs`), the butterflies'
+//! Elsewhere: softmax on every pair of 8 bits (`fixed.rs`), sigmoid and tanh on every input of 16 bits (`fixed.rs`, `saturating.rs`, `src/gates.rs`), the butterflies'
 //! product on every factor, the transform at full scale (`src/kernels/fft.rs`), the logarithm on 16 bits of mantissa in every
 //! octave (`src/kernels/energies.rs`), the square root (`src/kernels/motion.rs`); the assembly of every core on every
 //! accumulator of 15 bits at every shift (`host-tests/tests/roundings.rs`).
@@ -22,7 +21,7 @@ use thumbnet::fixed::{
     doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, requantize_accumulator, requantize_double,
     requantize_single, rounding_shift_right,
 };
-use thumbnet::kernels::{Scale, Softmax, quantize, softmax};
+use thumbnet::kernels::quantize;
 
 /// Constant channels, both ends of the range, and patterns that carry far.
 const MULTIPLIERS: [i32; 7] = [0, 1 << 30, (1 << 30) + 1, 0x5555_5555, 0x6aaa_aaab, i32::MAX - 1, i32::MAX];
@@ -138,31 +137,6 @@ fn the_reciprocal_is_within_its_bound_and_hardly_rises() {
     assert!(worst <= 8.0, "{worst}");
     // The last Newton step is a multiple of 8 units: where the result should hardly fall, it may rise by one of those.
     assert!(rise <= 8, "{rise}");
-}
-
-/// What the exporter computes for a scale: `scale · 2^26` as multiplier and shift, and the difference that still counts.
-fn softmax_of(scale: f64, row: usize) -> Softmax {
-    let real = (scale * 2f64.powi(26)).min(2f64.powi(31) - 1.0);
-    let shift = real.log2().floor() as i32 + 1;
-    let multiplier = (real / 2f64.powi(shift) * 2f64.powi(31)).round() as i32;
-    let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(shift)).floor() as i32;
-    Softmax { row, scale: Scale { multiplier, shift }, diff_min }
-}
-
-#[test]
-fn softmax_of_every_pair_is_close_and_in_order() {
-    for scale in [1.0 / 256.0, 0.01, 0.05, 0.1, 0.25, 1.0, 8.0] {
-        let p = softmax_of(scale, 2);
-        for a in i8::MIN..=i8::MAX {
-            for b in i8::MIN..=i8::MAX {
-                let mut y = [0; 2];
-                softmax::softmax(&p, &[a, b], &mut y);
-                let real = (256.0 / (1.0 + (scale * f64::from(i32::from(b) - i32::from(a))).exp()) - 128.0).min(127.0);
-                assert!((f64::from(y[0]) - real).abs() <= 1.0, "{scale}: {a}, {b}: {} instead of {real}", y[0]);
-                assert!(y[0].cmp(&y[1]) == a.cmp(&b) || y[0] == y[1], "{scale}: {a}, {b} become {y:?}");
-            }
-        }
-    }
 }
 
 #[test]

@@ -96,6 +96,22 @@ fn softmax_of(scale: f64, row: usize) -> Softmax {
 }
 
 #[test]
+fn softmax_of_every_pair_is_close_and_in_order() {
+    for scale in [1.0 / 256.0, 0.01, 0.05, 0.1, 0.25, 1.0, 8.0] {
+        let p = softmax_of(scale, 2);
+        for a in i8::MIN..=i8::MAX {
+            for b in i8::MIN..=i8::MAX {
+                let mut y = [0; 2];
+                softmax::softmax(&p, &[a, b], &mut y);
+                let real = (256.0 / (1.0 + (scale * f64::from(i32::from(b) - i32::from(a))).exp()) - 128.0).min(127.0);
+                assert!((f64::from(y[0]) - real).abs() <= 1.0, "{scale}: {a}, {b}: {} instead of {real}", y[0]);
+                assert!(y[0].cmp(&y[1]) == a.cmp(&b) || y[0] == y[1], "{scale}: {a}, {b} become {y:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn softmax_is_within_one_unit_of_the_real_one() {
     for scale in [0.004, 0.02, 0.1, 0.25, 1.0] {
         for seed in 0..300i32 {
