@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use thumbnet_trainer::compile::compile;
+use clap::builder::RangedU64ValueParser;
 use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine};
 use thumbnet_trainer::quantize::quantize_with_reference;
 use thumbnet_trainer::train::RunDir;
@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Samples on which layers are compared.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     samples: usize,
     /// Print one JSON object.
     #[arg(long)]
@@ -51,7 +51,7 @@ pub fn doctor(args: &Args) -> Result<()> {
     let mut program = quantized.program;
     args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, 2)?;
-    write(&path, &compile(&program, &golden)?.bytes)?;
+    write(&path, &args.choice.compile(&program, &golden)?.bytes)?;
     recipe.quantize = options;
     let file = RunDir(args.run.clone()).recipe();
     write(&file, toml::to_string(&recipe).context("the recipe cannot be written")?.as_bytes())?;

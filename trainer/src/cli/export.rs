@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use thumbnet_trainer::compile::{Compiled, Program, compile, stream};
 use thumbnet_trainer::data::Dataset;
 use thumbnet_trainer::model::Model;
@@ -23,7 +24,7 @@ pub struct Args {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Golden cases in the certificate.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(0..=1000))]
     golden: usize,
     /// Take so many frames per run and remember what came before, instead of a whole sequence at once.
     #[arg(long, value_name = "FRAMES")]
@@ -44,8 +45,7 @@ pub fn export(args: &Args) -> Result<()> {
     );
     args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, args.golden)?;
-    let compiled = compile(&program, &golden)?;
-    args.choice.check_ram(compiled.plan.arena_len)?;
+    let compiled = args.choice.compile(&program, &golden)?;
     accuracy(&model, &compiled, &data.test)?;
     let (program, compiled, golden) = match args.stream {
         None => (program, compiled, golden),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet_trainer::compile::{Compiled, Program, compile};
+use clap::builder::RangedU64ValueParser;
+use thumbnet_trainer::compile::{Compiled, Program};
 use thumbnet_trainer::data::Source;
 use thumbnet_trainer::import::{Options, Reference, import as translate, import_float, is_float};
 use thumbnet_trainer::quantize::quantize;
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long)]
     stateful: bool,
     /// Golden cases in the certificate, of random inputs.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(0..=1000))]
     golden: usize,
     /// For a float model: folder with x.npy (real inputs, samples first) and y.npy (whole numbers are classes); the ranges
     /// are found on four fifths of it, the accuracy on the rest.
@@ -49,13 +50,17 @@ pub fn import(args: &Args) -> Result<()> {
     if is_float(&bytes).with_context(|| format!("cannot import {}", args.model.display()))? {
         return import_and_quantize(args, &bytes);
     }
+    ensure!(
+        args.calibrate.is_none(),
+        "{} is an int8 model and keeps its quantization: --calibrate is for float models",
+        args.model.display()
+    );
     let options = Options { reference: args.rounding, keep_lstm_states: args.stateful };
     let (mut program, summary) =
         translate(&bytes, options).with_context(|| format!("cannot import {}", args.model.display()))?;
     program.labels.clone_from(&args.labels);
     args.choice.apply(&mut program)?;
-    let compiled = compile(&program, &random_inputs(&program, args.golden))?;
-    args.choice.check_ram(compiled.plan.arena_len)?;
+    let compiled = args.choice.compile(&program, &random_inputs(&program, args.golden))?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
     println!(
@@ -88,8 +93,7 @@ fn import_and_quantize(args: &Args, bytes: &[u8]) -> Result<()> {
     model.meta.classes.clone_from(labels);
     let mut program = quantize(&model, &data.train, Quantize::default())?;
     args.choice.apply(&mut program)?;
-    let compiled = compile(&program, &golden_inputs(&program, &data.test, args.golden)?)?;
-    args.choice.check_ram(compiled.plan.arena_len)?;
+    let compiled = args.choice.compile(&program, &golden_inputs(&program, &data.test, args.golden)?)?;
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("tnet"));
     write(&path, &compiled.bytes)?;
     accuracy(&model, &compiled, &data.test)?;

@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use thumbnet_trainer::compile::{Dead, Family, Optimize, Program, pack, remove_dead_channels, split, transform};
+use thumbnet_trainer::compile::{
+    Compiled, Dead, Family, Optimize, Program, compile as plan_and_write, pack, remove_dead_channels, split, transform,
+};
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
@@ -148,15 +150,17 @@ impl Choice {
         Ok(())
     }
 
-    /// An error where a finished plan needs more RAM than was allowed.
-    fn check_ram(&self, arena_len: u32) -> Result<()> {
+    /// Plans and writes a program that was changed; an error where it needs more RAM than was allowed.
+    fn compile(&self, program: &Program, golden: &[Vec<u8>]) -> Result<Compiled> {
+        let compiled = plan_and_write(program, golden)?;
+        let arena_len = compiled.plan.arena_len;
         ensure!(
             self.ram_budget.is_none_or(|budget| arena_len <= budget),
             "the model needs {arena_len} bytes of RAM, more than --ram-budget {}, and bands of rows give no less: nothing was written; \
              allow more, or make the tensors where memory peaks smaller (strides or pools earlier, fewer channels)",
             self.ram_budget.unwrap_or(0)
         );
-        Ok(())
+        Ok(compiled)
     }
 
     /// Runs parts of the network in bands of rows.
