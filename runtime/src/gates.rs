@@ -11,7 +11,7 @@
 const STEPS: u32 = 6;
 
 /// `round(2^15 · tanh(i / 64))`, at most 2^15 − 1; one entry behind 8, which −2^15 reaches.
-static TANH: [i16; 514] = table();
+pub(crate) static TANH: [i16; 514] = table();
 
 const fn table() -> [i16; 514] {
     let factor = step_factor();

@@ -172,6 +172,125 @@ pub(super) fn pairs(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sum
     true
 }
 
+/// Taps of a vector that is spread: as many as need no sum taken in between.
+const SPREAD_TAPS: usize = 252;
+/// Words that they take, two for each four.
+pub(super) const SPREAD_LEN: usize = SPREAD_TAPS / 2;
+
+/// `x − zero_point` in halfwords, taps 0 and 2 of each four in one word, 1 and 3 in the next; zeros behind the end. Empty where `x` is, or
+/// has more than [`SPREAD_TAPS`].
+#[allow(unsafe_code, reason = "SXTAB16 has no stable intrinsic")]
+pub(super) fn spread<'w>(x: &[i8], zero_point: i32, words: &'w mut [u32; SPREAD_LEN]) -> &'w [u32] {
+    let (fours, rest) = x.split_at(x.len() & !3);
+    let Some(words) = words.get_mut(..x.len().div_ceil(4).wrapping_mul(2)) else { return &[] };
+    let zeros = (zero_point.wrapping_neg() as u32 & 0xffff) * 0x1_0001;
+    let (head, tail) = words.split_at_mut(fours.len() / 2);
+    if !head.is_empty() {
+        // SAFETY: each of as many rounds as there are fours reads one and writes two words, of which `head` has twice as many.
+        unsafe {
+            asm!(
+                "2:",
+                "ldr r3, [r0], #4",
+                "sxtab16 r2, r5, r3",
+                "sxtab16 r3, r5, r3, ror #8",
+                "strd r2, r3, [r1], #8",
+                "subs r4, #1",
+                "bne 2b",
+                inout("r0") fours.as_ptr() => _,
+                inout("r1") head.as_mut_ptr() => _,
+                inout("r4") fours.len() / 4 => _,
+                in("r5") zeros,
+                out("r2") _, out("r3") _,
+            );
+        }
+    }
+    let tap = |at: usize| rest.get(at).map_or(0, |&x| (i32::from(x).wrapping_sub(zero_point) as u32) & 0xffff);
+    if let [even, odd] = tail {
+        (*even, *odd) = (tap(0) | tap(2) << 16, tap(1));
+    }
+    words
+}
+
+/// Four taps of four rows with the next two words of a spread vector.
+macro_rules! spread_round {
+    () => {
+        concat!("ldrd r4, r5, [r2], #8\n", four_taps!())
+    };
+}
+
+/// As [`pairs`] with what [`spread`] has made of the vector.
+#[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
+pub(super) fn spread_pairs(weights: &[i8], count: usize, x: &[u32], sums: &mut [i32]) -> bool {
+    let (row, pairs) = (x.len().saturating_mul(4), count.div_ceil(2));
+    let has_room = pairs.next_multiple_of(2).saturating_mul(2) <= sums.len();
+    if x.is_empty() || pairs == 0 || !has_room || row.saturating_mul(pairs) > weights.len() {
+        return false;
+    }
+    if weights.as_ptr().addr() & 3 != 0 {
+        return false;
+    }
+    let x = x.as_ptr_range();
+    // SAFETY: every pair of rows is `row` bytes long, 8 for each two words of `x`, and there are `pairs` of them; of an odd last one both
+    // halves of a round are the same. For two pairs, or an odd last one, 4 sums are written, which have room. LDRD needs a multiple of 4,
+    // which `weights`, `row` and `x` are.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "push {{r0, r2, r4, r5}}",
+            "2:",
+            "mov r0, r1",
+            "ldm sp, {{r1, r2, r7, r12}}",
+            "cmp r12, #1",
+            "it eq",
+            "moveq r1, #0",
+            "add r1, r0",
+            "mov r8, #0",
+            "mov r9, #0",
+            "mov r10, #0",
+            "mov r11, #0",
+            // What is left of four rounds enters in the middle: bit 4 of the length is in the carry, bit 3 is the sign.
+            "sub r5, r7, r2",
+            "lsls r5, r5, #28",
+            "bcs 9f",
+            "bmi 44f",
+            "4:",
+            spread_round!(),
+            "42:",
+            spread_round!(),
+            "43:",
+            spread_round!(),
+            "44:",
+            spread_round!(),
+            "cmp r2, r7",
+            "bne 4b",
+            "ldr r4, [sp, #12]",
+            "sub r9, r9, r8",
+            "sub r11, r11, r10",
+            "asr r9, #8",
+            "asr r11, #8",
+            "stm r3!, {{r8, r9, r10, r11}}",
+            "subs r4, #2",
+            "str r4, [sp, #12]",
+            "bgt 2b",
+            "b 5f",
+            "9:",
+            "bmi 42b",
+            "b 43b",
+            "5:",
+            "add sp, #16",
+            "pop {{r6, r7}}",
+            inout("r0") row => _,
+            inout("r1") weights.as_ptr() => _,
+            inout("r2") x.start => _,
+            inout("r3") sums.as_mut_ptr() => _,
+            inout("r4") x.end => _,
+            inout("r5") pairs => _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+        );
+    }
+    true
+}
+
 /// `y[c] = sat8(zero_point + requantize(bias[c] + sums[c]))`, rounded once, up to the first channel that is not shifted to the right
 /// by 2 to 23; tells how many. Half and the zero point are added at once, as `finish` says: `(high + (2·zero_point + 1)·2^(s−1)) >> s`
 /// with the upper word of the product, `s = −1 − shift`.

@@ -5,7 +5,7 @@
 
 #[cfg(thumbnet_dsp)]
 use super::Clamp;
-use super::rows::Rows;
+use super::rows::{Rows, Vector};
 use super::{Channel, FullyConnected, output_i8};
 #[cfg(thumbnet_dsp)]
 use crate::fixed::Rounding;
@@ -24,9 +24,9 @@ pub fn fully_connected(p: &FullyConnected<'_>, x: &[i8], y: &mut [i8], _scratch:
     let weights = Rows { weights: p.weights, inputs: p.inputs, layout: p.layout };
     let mut sums = [0; BLOCK];
     for (x, y) in x.chunks_exact(p.inputs.max(1)).zip(y.chunks_exact_mut(p.outputs.max(1))) {
-        let mut rows = weights;
+        let (mut rows, x) = (weights, Vector::new(x, p.input_zero_point));
         for (y, channels) in y.chunks_mut(BLOCK).zip(p.channels.chunks(BLOCK)) {
-            rows.sums(y.len(), x, p.input_zero_point, &mut sums);
+            rows.sums(y.len(), &x, &mut sums);
             finish(p, &sums, channels, y);
             rows = rows.from(BLOCK);
         }

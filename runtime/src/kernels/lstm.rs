@@ -12,7 +12,7 @@
 use super::Lstm;
 #[cfg(thumbnet_dsp)]
 use super::dsp_lstm::Gate;
-use super::rows::Rows;
+use super::rows::{Room, Rows};
 use crate::fixed::{requantize_accumulator, rounded_right};
 #[cfg(not(thumbnet_dsp))]
 use crate::fixed16::sigmoid;
@@ -56,26 +56,31 @@ fn sequences<'a>(p: &Lstm<'_>, x: &'a [i8], y: &'a mut [i8]) -> impl Iterator<It
 /// One sequence; `first` is the hidden state in front of it, empty for zeros.
 fn sequence(p: &Lstm<'_>, x: &[i8], first: &[i8], cell: &mut [i16], y: &mut [i8]) {
     let (mut hidden, mut rest) = (first, y);
+    let mut rooms = [const { Room::new() }; 2];
     for x in x.chunks_exact(p.inputs.max(1)) {
         let Some((now, later)) = rest.split_at_mut_checked(p.cells) else { return };
-        step(p, x, hidden, cell, now);
+        step(p, x, hidden, cell, now, &mut rooms);
         (hidden, rest) = (now, later);
     }
 }
 
 /// One time step, some cells at a time; `hidden` is the previous output, empty for zeros.
 #[inline(never)]
-fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
+fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8], rooms: &mut [Room; 2]) {
     let mut input_rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
     let mut recurrent_rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
     let (mut inputs, mut recurrents, mut gates) = ([0; BLOCK], [0; BLOCK], [[0; CELLS]; 4]);
     let scales = Scales::new(p);
+    let [input_room, hidden_room] = rooms;
+    let x = input_room.vector(&input_rows, x, p.input_zero_point);
+    let has_hidden = !hidden.is_empty();
+    let hidden = hidden_room.vector(&recurrent_rows, hidden, p.hidden_zero_point);
     let blocks = cell.chunks_mut(CELLS).zip(y.chunks_mut(CELLS)).zip(p.biases.chunks(BLOCK));
     for ((cell, y), biases) in blocks {
-        input_rows.sums(biases.len(), x, p.input_zero_point, &mut inputs);
+        input_rows.sums(biases.len(), &x, &mut inputs);
         // Without a hidden state the sums stay zero.
-        if !hidden.is_empty() {
-            recurrent_rows.sums(biases.len(), hidden, p.hidden_zero_point, &mut recurrents);
+        if has_hidden {
+            recurrent_rows.sums(biases.len(), &hidden, &mut recurrents);
         }
         scales.gates(p, &inputs, &recurrents, biases, &mut gates);
         cells(p, &mut gates, cell, y);

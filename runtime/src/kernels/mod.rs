@@ -26,6 +26,7 @@ pub mod conv2d;
 mod conv_2x2;
 #[cfg(thumbnet_helium)]
 mod conv_helium;
+mod curves;
 pub mod depthwise;
 #[cfg(any(thumbnet_dsp, thumbnet_helium))]
 mod depthwise_blocks;
@@ -36,6 +37,8 @@ mod depthwise_records;
 mod dot;
 #[cfg(thumbnet_dsp)]
 mod dsp;
+#[cfg(thumbnet_dsp)]
+mod dsp_gates;
 #[cfg(thumbnet_dsp)]
 mod dsp_lstm;
 #[cfg(thumbnet_dsp)]

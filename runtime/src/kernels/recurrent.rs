@@ -21,12 +21,13 @@
 //! Sources: Elman, "Finding structure in time", 1990; Hochreiter and Schmidhuber, "Long short-term memory", 1997; Cho et
 //! al., "Learning phrase representations using RNN encoder-decoder", 2014.
 
+use super::curves::{product, sigmoid_of_sums, sum, tanh_of, tanh_of_reset, tanh_of_sums};
 use super::dot::copy;
-use super::rows::Rows;
+use super::rows::{Room, Rows};
 use super::{Cell, Channel, Recurrent};
 use crate::fixed::requantize_accumulator;
 use crate::fixed16::saturate;
-use crate::gates::{sigmoid, tanh};
+use crate::gates::sigmoid;
 
 impl Recurrent<'_> {
     /// Rows of weights.
@@ -51,6 +52,8 @@ pub const fn scratch_len(p: &Recurrent<'_>, has_states: bool) -> usize {
 
 /// What a step works in.
 struct Scratch<'a> {
+    /// The vector of a product.
+    room: Room,
     /// The sums of the inputs and of the hidden state, per row.
     gates: &'a mut [i16],
     /// What a reset in front leaves of the hidden state.
@@ -70,7 +73,7 @@ pub fn recurrent(p: &Recurrent<'_>, x: &[i8], y: &mut [i8], scratch: &mut [i8]) 
     let Some((memory, rest)) = rest.split_at_mut_checked(p.memory_len().saturating_mul(2)) else { return };
     let Ok(memory) = bytemuck::try_cast_slice_mut::<i8, i16>(memory) else { return };
     let Some((hidden, reset)) = rest.split_at_mut_checked(p.cells) else { return };
-    let mut scratch = Scratch { gates, reset };
+    let mut scratch = Scratch { room: Room::new(), gates, reset };
     for (x, y) in sequences(p, x, y) {
         memory.fill(0);
         hidden.fill(0);
@@ -89,7 +92,7 @@ pub fn recurrent_from(
     scratch: &mut [i8],
 ) {
     let Some((gates, reset)) = gates(p, scratch) else { return };
-    let mut scratch = Scratch { gates, reset };
+    let mut scratch = Scratch { room: Room::new(), gates, reset };
     let mut memories = memory.chunks_exact_mut(p.memory_len().max(1));
     for ((x, y), hidden) in sequences(p, x, y).zip(hidden.chunks_exact_mut(p.cells.max(1))) {
         sequence(p, x, State { hidden, memory: memories.next().unwrap_or_default() }, y, &mut scratch);
@@ -127,10 +130,10 @@ fn sequence(p: &Recurrent<'_>, x: &[i8], mut state: State<'_>, y: &mut [i8], scr
 /// One time step.
 #[inline(never)]
 fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, scratch: &mut Scratch<'_>) {
-    let Scratch { gates, reset } = scratch;
+    let Scratch { room, gates, reset } = scratch;
     let Some((inputs, recurrents)) = gates.split_at_mut_checked(p.rows()) else { return };
     let rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
-    products(rows, p.input_channels, x, inputs);
+    products(rows, p.input_channels, x, inputs, room);
     // A reset in front changes what the last gate is multiplied with.
     let at = match p.cell {
         Cell::GruResetBefore => p.cells.saturating_mul(2),
@@ -139,13 +142,13 @@ fn step(p: &Recurrent<'_>, x: &[i8], state: &mut State<'_>, scratch: &mut Scratc
     let rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
     let Some((channels, new_channels)) = p.recurrent_channels.split_at_checked(at) else { return };
     let Some((first, new)) = recurrents.split_at_mut_checked(at) else { return };
-    products(rows, channels, state.hidden, first);
+    products(rows, channels, state.hidden, first, room);
     if matches!(p.cell, Cell::GruResetBefore) {
         let resets = inputs.iter().zip(first.iter()).map(|(&a, &b)| sigmoid(sum(a, b)));
         for ((reset, r), &h) in reset.iter_mut().zip(resets).zip(&*state.hidden) {
             *reset = (product(r, h.into())) as i8;
         }
-        products(rows.from(at), new_channels, reset, new);
+        products(rows.from(at), new_channels, reset, new, room);
     }
     match p.cell {
         Cell::Elman => elman(inputs, recurrents, state),
@@ -159,10 +162,11 @@ const BLOCK: usize = 64;
 
 /// Products of rows with a vector, requantized to Q3.12.
 #[inline(never)]
-fn products(mut rows: Rows<'_>, channels: &[Channel], x: &[i8], y: &mut [i16]) {
+fn products(mut rows: Rows<'_>, channels: &[Channel], x: &[i8], y: &mut [i16], room: &mut Room) {
     let mut sums = [0; BLOCK];
+    let x = room.vector(&rows, x, 0);
     for (y, channels) in y.chunks_mut(BLOCK).zip(channels.chunks(BLOCK)) {
-        rows.sums(y.len(), x, 0, &mut sums);
+        rows.sums(y.len(), &x, &mut sums);
         let one = |sum: i32, channel: &Channel| {
             let sum = channel.bias.wrapping_add(sum);
             saturate(requantize_accumulator(sum, channel.multiplier, channel.shift))
@@ -175,44 +179,39 @@ fn products(mut rows: Rows<'_>, channels: &[Channel], x: &[i8], y: &mut [i16]) {
     }
 }
 
-#[inline(always)]
-fn sum(a: i16, b: i16) -> i16 {
-    saturate(i32::from(a) + i32::from(b))
-}
-
-/// `round(a · b / 2^15)`, half up.
-#[inline(always)]
-fn product(a: i16, b: i16) -> i32 {
-    (i32::from(a) * i32::from(b) + (1 << 14)) >> 15
-}
-
 /// From Q0.15 to Q0.7, half up.
 #[inline(always)]
 fn narrow(h: i32) -> i8 {
     ((h + (1 << 7)) >> 8).min(127) as i8
 }
 
-fn elman(inputs: &[i16], recurrents: &[i16], state: &mut State<'_>) {
-    for ((&a, &b), h) in inputs.iter().zip(recurrents).zip(&mut *state.hidden) {
-        *h = narrow(tanh(sum(a, b)).into());
-    }
+fn elman(inputs: &mut [i16], recurrents: &[i16], state: &mut State<'_>) {
+    tanh_of_sums(inputs, recurrents);
+    inputs.iter().zip(&mut *state.hidden).for_each(|(&a, h)| *h = narrow(a.into()));
 }
 
 /// Gate by gate, as [`gru`].
 fn lstm(p: &Recurrent<'_>, inputs: &mut [i16], recurrents: &[i16], state: &mut State<'_>) {
     let n = p.cells;
-    let sums = inputs.iter_mut().zip(recurrents);
-    sums.for_each(|(a, &b)| *a = sum(*a, b));
-    let Some((input, rest)) = inputs.split_at_mut_checked(n) else { return };
-    let Some((forget, rest)) = rest.split_at_mut_checked(n) else { return };
-    let Some((new, output)) = rest.split_at_mut_checked(n) else { return };
+    let (two, three) = (n.saturating_mul(2), n.saturating_mul(3));
+    let Some((of_sigmoids, rest)) = recurrents.split_at_checked(two) else { return };
+    let Some((of_new, of_output)) = rest.split_at_checked(n) else { return };
+    let Some((gates, output)) = inputs.split_at_mut_checked(three) else { return };
+    let Some((gates, new)) = gates.split_at_mut_checked(two) else { return };
+    sigmoid_of_sums(gates, of_sigmoids);
+    tanh_of_sums(new, of_new);
+    sigmoid_of_sums(output, of_output);
+    let Some((input, forget)) = gates.split_at_checked(n) else { return };
     let shift = 30u32.saturating_sub(p.memory_fraction).clamp(1, 30);
-    for (((c, f), &i), &g) in state.memory.iter_mut().zip(forget).zip(&*input).zip(&*new) {
-        let new = (i32::from(sigmoid(i)) * i32::from(tanh(g)) + (1 << (shift - 1))) >> shift;
-        *c = saturate(product(sigmoid(*f), *c) + new);
+    for (((c, &f), &i), g) in state.memory.iter_mut().zip(forget).zip(input).zip(&mut *new) {
+        let added = (i32::from(i) * i32::from(*g) + (1 << (shift - 1))) >> shift;
+        *c = saturate(product(f, *c) + added);
+        // What is new is in the memory now.
+        *g = to_q12(*c, p.memory_fraction);
     }
-    for ((h, &c), &o) in state.hidden.iter_mut().zip(&*state.memory).zip(&*output) {
-        *h = narrow(product(sigmoid(o), tanh(to_q12(c, p.memory_fraction))));
+    tanh_of(new);
+    for ((h, &c), &o) in state.hidden.iter_mut().zip(&*new).zip(&*output) {
+        *h = narrow(product(o, c));
     }
 }
 
@@ -231,14 +230,12 @@ fn to_q12(c: i16, fraction: u32) -> i16 {
 fn gru(p: &Recurrent<'_>, inputs: &mut [i16], recurrents: &[i16], state: &mut State<'_>) {
     let Some((gates, new)) = inputs.split_at_mut_checked(p.cells.saturating_mul(2)) else { return };
     let Some((own, behind)) = recurrents.split_at_checked(gates.len()) else { return };
-    gates.iter_mut().zip(own).for_each(|(a, &b)| *a = sigmoid(sum(*a, b)));
+    sigmoid_of_sums(gates, own);
     let Some((reset, update)) = gates.split_at_checked(p.cells) else { return };
     if matches!(p.cell, Cell::GruResetBefore) {
-        new.iter_mut().zip(behind).for_each(|(n, &behind)| *n = tanh(sum(*n, behind)));
+        tanh_of_sums(new, behind);
     } else {
-        for ((n, &behind), &r) in new.iter_mut().zip(behind).zip(reset) {
-            *n = tanh(saturate(i32::from(*n) + product(r, behind)));
-        }
+        tanh_of_reset(new, behind, reset);
     }
     let states = state.memory.iter_mut().zip(&mut *state.hidden);
     for (((h, byte), &z), &n) in states.zip(update).zip(&*new) {

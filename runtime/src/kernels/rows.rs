@@ -28,6 +28,56 @@ pub(crate) fn len(layout: Layout, inputs: usize, rows: usize) -> Option<usize> {
     }
 }
 
+/// What rows are multiplied with: `values − zero_point`.
+pub(super) struct Vector<'x> {
+    values: &'x [i8],
+    zero_point: i32,
+    /// The same as [`spread`](super::dsp_rows::spread) leaves it, or empty.
+    #[cfg(thumbnet_dsp)]
+    spread: &'x [u32],
+}
+
+impl<'x> Vector<'x> {
+    pub const fn new(values: &'x [i8], zero_point: i32) -> Self {
+        Self {
+            values,
+            zero_point,
+            #[cfg(thumbnet_dsp)]
+            spread: &[],
+        }
+    }
+}
+
+/// Room for a vector that many blocks of rows are multiplied with, so that its bytes become halfwords only once. Nothing where a core does
+/// not multiply halfwords in pairs.
+pub(super) struct Room {
+    #[cfg(thumbnet_dsp)]
+    words: [u32; super::dsp_rows::SPREAD_LEN],
+}
+
+impl Room {
+    pub const fn new() -> Self {
+        Self {
+            #[cfg(thumbnet_dsp)]
+            words: [0; super::dsp_rows::SPREAD_LEN],
+        }
+    }
+
+    /// The vector of `rows`, spread where that serves them.
+    #[inline(always)]
+    pub fn vector<'x>(&'x mut self, rows: &Rows<'_>, values: &'x [i8], zero_point: i32) -> Vector<'x> {
+        let values = values.get(..rows.inputs).unwrap_or(&[]);
+        Vector {
+            #[cfg(thumbnet_dsp)]
+            spread: match rows.layout {
+                Layout::Pairs => super::dsp_rows::spread(values, zero_point, &mut self.words),
+                _ => &[],
+            },
+            ..Vector::new(values, zero_point)
+        }
+    }
+}
+
 impl<'m> Rows<'m> {
     /// The rows from `first` on, a multiple of 2.
     #[inline(always)]
@@ -41,8 +91,13 @@ impl<'m> Rows<'m> {
 
     /// `Σ w · (x − zero_point)` of the first `count` rows. `sums` has room for a multiple of 4; what it holds beyond is of no meaning.
     #[inline(never)]
-    pub fn sums(self, count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) {
-        let x = x.get(..self.inputs).unwrap_or(&[]);
+    pub fn sums(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
+        let zero_point = x.zero_point;
+        #[cfg(thumbnet_dsp)]
+        if self.layout == Layout::Pairs && super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
+            return;
+        }
+        let x = x.values.get(..self.inputs).unwrap_or(&[]);
         match self.layout {
             Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
             // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
