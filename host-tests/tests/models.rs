@@ -14,7 +14,7 @@ use thumbnet_host_tests::sequences::network;
 use thumbnet_host_tests::{recipe, run_where_it_fits, shared};
 use thumbnet_trainer::compile::{Family, Program, aligned, compile, pack, remove_dead_channels};
 use thumbnet_trainer::import::{Options, import};
-use thumbnet_trainer::run::{Target, code_len, features, run};
+use thumbnet_trainer::run::{Target, code_len, cycles, features, run};
 use thumbnet_trainer::verify::random_inputs;
 
 const HEAD: &str = "model                      core  instructions  per MAC  arena  state  stack\n";
@@ -105,6 +105,23 @@ fn print_code(models: &[(&str, Program)]) {
     }
 }
 
+/// Estimated clock cycles of a Cortex-M4, where they are asked for: it takes a C compiler.
+fn print_cycles(models: &[(&str, Program)]) {
+    if std::env::var_os("THUMBNET_CYCLES").is_none() {
+        return;
+    }
+    println!("model                      estimated cycles on m4");
+    for (name, program) in models {
+        let mut program = program.clone();
+        pack(&mut program, Family::of(Target::M4));
+        let bytes = compile(&program, &[]).unwrap().bytes;
+        let copy = aligned(&bytes);
+        let model = Model::new(bytemuck::cast_slice(&copy)).unwrap();
+        let cycles: u64 = cycles(&model, &random_inputs(&program, 1)[0]).unwrap().iter().sum();
+        println!("{name:26} {cycles}");
+    }
+}
+
 #[test]
 fn no_model_needs_more() {
     let (recipes, imported) = (recipes(), imported());
@@ -112,7 +129,9 @@ fn no_model_needs_more() {
         std::iter::once(HEAD.to_owned()).chain(recipes.iter().map(|(name, p)| measured(name, p))).collect();
     let others: String = imported.iter().map(|(name, program)| measured(name, program)).collect();
     println!("{now}{}", beside_peers(&others));
-    print_code(&[recipes, imported].concat());
+    let all = [recipes, imported].concat();
+    print_code(&all);
+    print_cycles(&all);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models.txt");
     if std::env::var_os("THUMBNET_BLESS").is_some() {
         fs::write(&path, &now).unwrap();

@@ -1,9 +1,10 @@
 //! Passes of the compiler: smaller or in less memory, and the same bits.
 
 use thumbnet::format::Op;
+use thumbnet::kernels::Layout;
 use thumbnet_host_tests::networks::{Network, answers, network};
 use thumbnet_trainer::compile::{Family, Program, compile, pack, remove_dead_channels, split};
-use thumbnet_trainer::run::Target;
+use thumbnet_trainer::run::{Target, choose_layouts};
 
 fn arena(program: &Program) -> u32 {
     compile(program, &[]).unwrap().plan.arena_len
@@ -97,5 +98,24 @@ fn live_channels_stay() {
         let whole = program.clone();
         assert_eq!(remove_dead_channels(&mut program), []);
         assert_eq!(program, whole);
+    }
+}
+
+#[test]
+fn measured_layouts_are_the_fastest_of_each_layer() {
+    let mut network = Network::new(4, [1, 12, 10, 6], 0.0);
+    network.conv(Some(16), [3, 3], 1).conv(Some(16), [3, 3], 1).conv(Some(1), [1, 1], 1).dense(6);
+    let expected = answers(&network.program, Target::Host);
+    for (core, budget) in [(Target::M4, usize::MAX), (Target::M4, 0), (Target::M3, usize::MAX)] {
+        let mut program = network.program.clone();
+        let measured = choose_layouts(&mut program, core, budget).unwrap();
+        assert!(measured.len() >= 3, "{measured:?}");
+        for step in &measured {
+            let (fastest, _) = step.counts.iter().min_by_key(|(_, count)| count).unwrap();
+            assert_eq!(step.chosen, *fastest, "{core}: {step}");
+        }
+        let transformed = measured.iter().filter(|step| step.chosen == Layout::Winograd).count();
+        assert_eq!(transformed > 0, core == Target::M4 && budget > 0, "{core}: {measured:?}");
+        assert_eq!(answers(&program, core), expected, "{core}");
     }
 }

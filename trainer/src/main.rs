@@ -5,6 +5,8 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // As other programs do in front of a closed pipe (`thumbnet inspect … | head`): end, instead of a panic.
+    sigpipe::reset();
     match cli::main() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

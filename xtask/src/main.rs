@@ -52,6 +52,9 @@ enum Task {
         /// The demo's network, which is trained first where it is not there yet.
         #[arg(long, conflicts_with = "models")]
         demo: bool,
+        /// Also estimate clock cycles of a Cortex-M4 for whole networks; needs a C compiler.
+        #[arg(long)]
+        cycles: bool,
     },
 }
 
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Chips => chips::write(),
         Task::Stack { on } => stack::check(&on),
-        Task::Bench { models, demo } => tasks::bench(&models, demo),
+        Task::Bench { models, demo, cycles } => tasks::bench(&models, demo, cycles),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -157,27 +157,33 @@ fn demo_model() -> Result<()> {
     phase("export", || thumbnet(&["export", &run_dir, "-o", &model]))
 }
 
-/// Instructions, memory and code on every emulated core: of given models, of the demo's, or of everything there is.
-pub fn bench(models: &[PathBuf], demo: bool) -> Result<()> {
+/// Instructions, memory and code on every emulated core: of given models, of the demo's, or of everything there is. With `cycles` also
+/// estimated clock cycles of the networks.
+pub fn bench(models: &[PathBuf], demo: bool, cycles: bool) -> Result<()> {
     phase("set-up", setup::all)?;
     let [_, trained] = demo_paths();
     if demo && !trained.is_file() {
         demo_model()?;
     }
     if models.is_empty() && !demo {
-        return bench_all();
+        return bench_all(cycles);
     }
     let models = if demo { &[trained] } else { models };
     for model in models {
-        thumbnet(&["bench", &model.to_string_lossy()])?;
+        let model = model.to_string_lossy();
+        let cycles: &[&str] = if cycles { &["--cycles"] } else { &[] };
+        thumbnet(&[&["bench", &*model], cycles].concat())?;
     }
     Ok(())
 }
 
 /// The tests that hold the counts to their snapshots print them too.
-fn bench_all() -> Result<()> {
+fn bench_all(cycles: bool) -> Result<()> {
     let mut tests = command("cargo", &["test", "--quiet", "-p", "thumbnet-host-tests", "--locked", "--no-fail-fast"]);
     tests.args(["--test", "instructions", "--test", "models", "--", "--nocapture"]).env("THUMBNET_CODE", "1");
+    if cycles {
+        tests.env("THUMBNET_CYCLES", "1");
+    }
     finish(tests)
 }
 

@@ -69,7 +69,7 @@ fn infer_all<'a>(session: &mut Session<'_>, records: &'a mut [Record]) -> Option
     while read_inputs(session, &mut input)? {
         report.meter.total = 0;
         let used = stack::high_water(|| {
-            report.meter.mark = meter::now();
+            report.meter.mark = meter::begin();
             session.run_observed(&mut report.meter);
         });
         report.stack = report.stack.max(used);
@@ -115,15 +115,15 @@ struct Meter<'a> {
 impl<'a> Meter<'a> {
     fn new(records: &'a mut [Record]) -> Self {
         records.fill([0, u32::MAX, 0]);
-        let start = meter::now();
-        let overhead = meter::now() - start;
+        let start = meter::begin();
+        let overhead = meter::end() - start;
         Self { records, mark: 0, total: 0, overhead }
     }
 }
 
 impl Observer for Meter<'_> {
     fn after(&mut self, step: usize, output: &[u8]) {
-        let now = meter::now();
+        let now = meter::end();
         let ticks = (now - self.mark).saturating_sub(self.overhead);
         self.total += ticks;
         if let Some([chain, least, most]) = self.records.get_mut(step) {
@@ -137,7 +137,7 @@ impl Observer for Meter<'_> {
                 *most = ticks.max(*most);
             }
         }
-        self.mark = meter::now();
+        self.mark = meter::begin();
     }
 }
 

@@ -184,7 +184,7 @@ pub(super) fn spread<'w>(x: &[i8], zero_point: i32, words: &'w mut [u32; SPREAD_
     let (fours, rest) = x.split_at(x.len() & !3);
     let Some(words) = words.get_mut(..x.len().div_ceil(4).wrapping_mul(2)) else { return &[] };
     let zeros = (zero_point.wrapping_neg() as u32 & 0xffff) * 0x1_0001;
-    let (head, tail) = words.split_at_mut(fours.len() / 2);
+    let Some((head, tail)) = words.split_at_mut_checked(fours.len() / 2) else { return &[] };
     if !head.is_empty() {
         // SAFETY: each of as many rounds as there are fours reads one and writes two words, of which `head` has twice as many.
         unsafe {

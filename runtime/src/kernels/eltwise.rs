@@ -6,7 +6,7 @@
 #[cfg(any(thumbnet_asm, thumbnet_helium))]
 use super::asm_eltwise::Finish;
 use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
-use crate::fixed::{requantize, requantize_double, rounded_high};
+use crate::fixed::{Rounding, requantize, requantize_double, rounded_high};
 use crate::format::BinaryFunction;
 
 /// Which operand the output lies over.
@@ -175,14 +175,43 @@ impl Factor {
 
 /// `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
 pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    broadcast(shapes, a, b, y, |a, b| mul_one(p, a, b));
+    match Product::new(p) {
+        Some(product) => broadcast(shapes, a, b, y, |a, b| product.of(a, b)),
+        None => broadcast(shapes, a, b, y, |a, b| mul_one(p, a, b)),
+    }
 }
 
 /// The same where the output lies over one operand of its own shape.
 pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    match over {
-        Operand::A => broadcast_in_place(shapes, 1, other, y, |y, b| mul_one(p, y, b)),
-        Operand::B => broadcast_in_place(shapes, 0, other, y, |y, a| mul_one(p, a, y)),
+    match (Product::new(p), over) {
+        (Some(product), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| product.of(y, b)),
+        (Some(product), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| product.of(a, y)),
+        (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| mul_one(p, y, b)),
+        (None, Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| mul_one(p, a, y)),
+    }
+}
+
+/// A product whose factor is below 1 and rounded twice: one multiplication and one shift behind it.
+#[derive(Clone, Copy)]
+struct Product {
+    zero_points: [i32; 2],
+    factor: Factor,
+    zero_point: i32,
+    clamp: Clamp,
+}
+
+impl Product {
+    #[inline(always)]
+    fn new(p: &Mul) -> Option<Self> {
+        let factor = Factor::new(p.scale).filter(|_| p.rounding == Rounding::Double)?;
+        Some(Self { zero_points: p.input_zero_points, factor, zero_point: p.output_zero_point, clamp: p.clamp })
+    }
+
+    #[inline(always)]
+    fn of(&self, a: i8, b: i8) -> i8 {
+        let [a, b] = [(a, 0), (b, 1)].map(|(q, number)| i32::from(q).wrapping_sub(self.zero_points[number]));
+        // |a · b| is at most 255².
+        self.clamp.apply(self.factor.of_half(a.wrapping_mul(b).wrapping_shl(1)).wrapping_add(self.zero_point))
     }
 }
 

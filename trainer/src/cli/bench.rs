@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use thumbnet::Model;
 use thumbnet::format::DType;
-use thumbnet_trainer::run::{Part, Target, code_len, features, part, run};
+use thumbnet_trainer::run::{Part, Target, code_len, cycles, features, part, run};
 
 use super::{inspect, read, with_model};
 
@@ -19,6 +19,9 @@ pub struct Args {
     /// Also step by step.
     #[arg(long)]
     steps: bool,
+    /// Also estimate clock cycles of a Cortex-M4, by its reference manual and memory without wait states; needs a C compiler.
+    #[arg(long)]
+    cycles: bool,
     /// For a model that streams: samples, or rows, per second.
     #[arg(long)]
     rate: Option<f64>,
@@ -31,6 +34,7 @@ pub fn bench(args: &Args) -> Result<()> {
     ensure!(!args.on.contains(&Target::Host), "instructions are counted on emulated cores: --on m4, not host");
     ensure!(args.clock > 0.0, "--clock {} must be positive", args.clock);
     ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be positive");
+    ensure!(!args.cycles || args.on.contains(&Target::M4), "--cycles estimates those of a Cortex-M4: add m4 to --on");
     let bytes = read(&args.model)?;
     with_model(&args.model, |model| {
         let macs = model.info().macs.max(1);
@@ -62,6 +66,10 @@ pub fn bench(args: &Args) -> Result<()> {
                     if let Some(part) = part {
                         println!("      {}", streamed(part, count, args));
                     }
+                    let cycles = if args.cycles && target == Target::M4 { cycles(model, &input)? } else { Vec::new() };
+                    if !cycles.is_empty() {
+                        println!("      about {} cycles", cycles.iter().sum::<u64>());
+                    }
                     for (number, step) in model.steps().enumerate().filter(|_| args.steps) {
                         let output = model.tensors().get(model.first_result() + number as u32);
                         let macs = output.map_or(0, |output| inspect::macs(model, &step, &output));
@@ -71,7 +79,9 @@ pub fn bench(args: &Args) -> Result<()> {
                         } else {
                             String::new()
                         };
-                        println!("      {count:12}  {:18}{per_mac}", step.op.name());
+                        let cycles =
+                            cycles.get(number).map_or(String::new(), |cycles| format!("  about {cycles} cycles"));
+                        println!("      {count:12}  {:18}{per_mac}{cycles}", step.op.name());
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod answers;
 mod bench;
 mod check;
 mod compile;
@@ -24,6 +25,7 @@ use thumbnet_trainer::compile::{
 use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::recipe::Recipe;
+use thumbnet_trainer::run::{Target, choose_layouts};
 use thumbnet_trainer::train::RunDir;
 
 /// Neural networks for Arm Cortex-M: train, quantize, export, and run them bit for bit the same everywhere.
@@ -127,6 +129,10 @@ struct Choice {
     /// Cores whose order of weights the file has; the others run it too, to the same bits, but slower.
     #[arg(long, value_enum, default_value_t)]
     family: Family,
+    /// Measure the layouts of each layer's weights on this emulated core and take the fastest, instead of what is usually so for its
+    /// family; transformed filters are among them with `--optimize speed` or `--flash-budget`.
+    #[arg(long, value_name = "CORE", value_enum, conflicts_with_all = ["family", "ram_budget"])]
+    tune: Option<Target>,
 }
 
 impl Choice {
@@ -135,10 +141,35 @@ impl Choice {
         self.ram_budget.is_some() || self.optimize == Optimize::Ram
     }
 
+    /// Refuses what cannot be had together.
+    fn check(&self) -> Result<()> {
+        let transforms = self.optimize == Optimize::Speed || self.flash_budget.is_some();
+        ensure!(
+            !(transforms && self.family == Family::Plain),
+            "--optimize speed and --flash-budget transform 3×3 convolutions for cores with the DSP extension, which --family plain is not \
+             for: leave one of them out"
+        );
+        ensure!(
+            self.flash_budget.is_none() || self.optimize != Optimize::Ram,
+            "--flash-budget pays for transformed convolutions, which need more RAM, and --optimize ram asks for the least: leave one of \
+             them out, or limit the RAM by --ram-budget"
+        );
+        ensure!(
+            self.tune.is_none() || self.optimize != Optimize::Ram,
+            "--tune asks for the fastest layout of each layer's weights and --optimize ram for bands of rows: leave one of them out"
+        );
+        ensure!(self.tune != Some(Target::Host), "--tune counts instructions on an emulated core: --tune m4, not host");
+        Ok(())
+    }
+
     /// Changes the program and prints what that costs and gains.
     fn apply(&self, program: &mut Program) -> Result<()> {
+        self.check()?;
         for Dead { name, dead, channels } in remove_dead_channels(program) {
             eprintln!("dead channels: {dead} of {channels} in {name}");
+        }
+        if let Some(core) = self.tune {
+            return self.tune(program, core);
         }
         for layer in transform(program, self.optimize, self.flash_budget) {
             eprintln!("winograd: {}, {} bytes of weights instead of {}", layer.name, layer.after, layer.before);
@@ -147,6 +178,15 @@ impl Choice {
             self.band(program)?;
         }
         pack(program, self.family);
+        Ok(())
+    }
+
+    /// Gives each layer the layout that is the fastest on a core.
+    fn tune(&self, program: &mut Program, core: Target) -> Result<()> {
+        let unlimited = if self.optimize == Optimize::Speed { usize::MAX } else { 0 };
+        for step in choose_layouts(program, core, self.flash_budget.unwrap_or(unlimited))? {
+            eprintln!("measured on {core}: {step} instructions");
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use thumbnet_trainer::run::{Target, run as execute};
 
-use super::{read, write};
+use super::{answers, read, with_model, write};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -34,6 +34,10 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(());
     }
+    with_model(&args.model, |model| {
+        answers::print(model, &outputs);
+        Ok(())
+    })?;
     println!("{} inferences on {}", report.inferences, args.on);
     if let Some(count) = report.instructions {
         println!("instructions per inference: {} to {}", count.min, count.max);

@@ -35,10 +35,12 @@ const MOST: i64 = 1 << 23;
 
 /// Packs the weights of the layers that gain by it.
 pub fn pack(program: &mut Program, family: Family) {
-    if family == Family::Plain {
-        return;
-    }
-    for number in 0..program.steps.len() {
+    pack_where(program, |_| family == Family::Dsp);
+}
+
+/// The same for those steps alone that are wanted.
+pub fn pack_where(program: &mut Program, is_wanted: impl Fn(usize) -> bool) {
+    for number in (0..program.steps.len()).filter(|&number| is_wanted(number)) {
         pack_rows(program, number);
         let Op::Conv2d(params) = program.steps[number].op else { continue };
         let last = |tensor: usize| program.tensors[tensor].shape.last().map_or(1, |&dim| dim as usize);

@@ -18,11 +18,11 @@ use thumbnet::Model;
 pub use bands::{Banded, split};
 pub use data::offsets;
 pub use dead_channels::{Dead, remove_dead_channels};
-pub use layout::{Family, pack};
+pub use layout::{Family, pack, pack_where};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;
-pub use winograd::{Optimize, Transformed, transform};
+pub use winograd::{Optimize, Transformed, transform, transform_by};
 pub use write::write;
 
 /// A model file, and the plan that is in it.

@@ -41,16 +41,25 @@ impl Transformed {
     }
 }
 
-/// Gives suitable convolutions the Winograd layout: all of them for [`Optimize::Speed`] without a budget, otherwise those with
-/// the largest saving per byte until `budget` bytes of further flash are used up; none where neither is given.
+/// Gives suitable convolutions the Winograd layout: all of them for [`Optimize::Speed`] without a budget, otherwise those that save the
+/// most multiply-accumulates per byte until `budget` bytes of further flash are used up; none where neither is given.
 pub fn transform(program: &mut Program, optimize: Optimize, budget: Option<usize>) -> Vec<Transformed> {
     if optimize != Optimize::Speed && budget.is_none() {
         return Vec::new();
     }
-    let mut candidates: Vec<(usize, Transformed)> =
-        (0..program.steps.len()).filter_map(|step| Some((step, candidate(program, step)?))).collect();
-    let value = |t: &Transformed| t.saved as f64 / t.growth().max(1) as f64;
-    candidates.sort_by(|(_, a), (_, b)| value(b).total_cmp(&value(a)));
+    transform_by(program, budget, |_, layer| layer.saved)
+}
+
+/// The same with what `saved` says of a step, in any unit; where that is nothing the step stays as it is.
+pub fn transform_by(
+    program: &mut Program,
+    budget: Option<usize>,
+    saved: impl Fn(usize, &Transformed) -> u64,
+) -> Vec<Transformed> {
+    let candidate = |step| Some((step, candidate(program, step)?)).filter(|(step, layer)| saved(*step, layer) > 0);
+    let mut candidates: Vec<(usize, Transformed)> = (0..program.steps.len()).filter_map(candidate).collect();
+    let value = |(step, layer): &(usize, Transformed)| saved(*step, layer) as f64 / layer.growth().max(1) as f64;
+    candidates.sort_by(|a, b| value(b).total_cmp(&value(a)));
     let mut left = budget.unwrap_or(usize::MAX);
     candidates.retain(|(_, layer)| {
         let fits = layer.growth() <= left;

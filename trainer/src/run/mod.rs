@@ -1,13 +1,15 @@
 //! Runs a model file, here or on an emulated Cortex-M, with the same report from either.
 
+mod cycles;
 mod fenced;
 mod guarded;
 mod host;
+mod layouts;
 mod listen;
 mod qemu;
 mod target;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::format::Op;
 use thumbnet::{Model, Observer};
@@ -16,6 +18,7 @@ use crate::codegen::Module;
 
 pub use fenced::{Fenced, fenced};
 pub use guarded::{Outcomes, guarded};
+pub use layouts::{Measured, choose_layouts};
 pub use listen::{Cost, Heard, Listened, listen};
 pub use target::{Clocks, Target};
 
@@ -77,6 +80,16 @@ pub fn run(model: &[u8], inputs: &[u8], target: Target) -> Result<(Vec<u8>, Repo
         None => host::run(&checked, inputs),
         Some(board) => qemu::run(model, inputs, board),
     }
+}
+
+/// Estimated clock cycles of every step of the first inference on a Cortex-M4, by the core's reference manual and memory that
+/// answers at once; needs a C compiler, `CC` or `cc`.
+///
+/// # Errors
+/// As [`run`]; there is no C compiler, or QEMU takes no plugins.
+pub fn cycles(model: &Model<'_>, inputs: &[u8]) -> Result<Vec<u64>> {
+    let board = Target::M4.board().context("the Cortex-M4 has a board")?;
+    cycles::cycles(model.bytes(), inputs, model.steps().count(), board)
 }
 
 /// Runs `inputs` here and tells `observer` of each step; gives the raw outputs.

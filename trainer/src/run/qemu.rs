@@ -17,7 +17,7 @@ use wait_timeout::ChildExt;
 use super::target::Board;
 use super::{MinMax, Report, StepReport};
 
-const QEMU: &str = "qemu-system-arm";
+pub(super) const QEMU: &str = "qemu-system-arm";
 
 /// A run that takes longer hangs: QEMU executes some hundred million instructions per second.
 const TIMEOUT: Duration = Duration::from_secs(1800);
@@ -172,7 +172,7 @@ pub(super) fn compiled_code_len(module: &Path, tables_len: usize, board: &str) -
 }
 
 /// The firmware for an emulated board, built once in the life of this process: asking cargo takes longer than most runs.
-fn built(board: &'static str, bin: &str) -> Result<PathBuf> {
+pub(super) fn built(board: &'static str, bin: &str) -> Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<(&'static str, String), PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(elf) = built.get(&(board, bin.to_owned())) {
