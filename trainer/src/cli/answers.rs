@@ -42,8 +42,12 @@ fn answer(numbers: &[f32], labels: &[&str]) -> String {
     let one =
         |&i: &usize| if is_classifier { format!("{} {:.3}", labels[i], numbers[i]) } else { format!("{}", numbers[i]) };
     let shown: Vec<String> = order.iter().take(VALUES).map(one).collect();
-    let dots = if numbers.len() > VALUES { ", …" } else { "" };
-    format!("{}{dots}", shown.join(", "))
+    let rest = match order.iter().max_by(|&&a, &&b| numbers[a].total_cmp(&numbers[b])) {
+        Some(largest) if numbers.len() > VALUES && !is_classifier => format!(", …, the largest is number {largest}"),
+        _ if numbers.len() > VALUES => ", …".to_owned(),
+        _ => String::new(),
+    };
+    format!("{}{rest}", shown.join(", "))
 }
 
 /// `scale · (q − zero_point)`, or the numbers as they are.
