@@ -67,6 +67,9 @@ enum Verb {
     Bench(bench::Args),
 }
 
+/// Exit code of what Ctrl-C has ended: 128 and the number of the signal.
+pub const INTERRUPTED: u8 = 130;
+
 /// Parses the command line and does what it says.
 pub fn main() -> Result<()> {
     match Cli::parse().verb {

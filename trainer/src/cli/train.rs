@@ -1,13 +1,17 @@
 //! `thumbnet train` and `thumbnet eval`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, evaluate, train as run};
 use thumbnet_trainer::verify::integer_evaluation;
 
-use super::{Trained, read};
+use super::{INTERRUPTED, Trained, read};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -50,11 +54,22 @@ pub fn train(args: &Args) -> Result<()> {
         epochs: args.epochs,
         stop_after: args.stop_after.map(|epoch| epoch as usize),
         quiet: args.quiet,
+        stop: stop_on_ctrl_c()?,
     };
     let (_, report) = run(&recipe, &data, &options)?;
     println!("{}", report.test);
     println!("{} parameters, trained in {:.0} s, written to {}", report.parameters, report.seconds, out.display());
     Ok(())
+}
+
+/// What the first Ctrl-C makes true, so that the run saves and ends; the second one ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::default();
+    // In this order: what is registered first sees the flag as it was before.
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&stop))
+        .and_then(|_| flag::register(SIGINT, Arc::clone(&stop)))
+        .context("cannot listen to Ctrl-C")?;
+    Ok(stop)
 }
 
 #[derive(clap::Args)]

@@ -1,7 +1,7 @@
 //! Training: the loop, its checkpoints and its judgement.
 //!
-//! Chance enters by the recipe's seed and the number of the epoch only, so a run that was interrupted and resumed gives the
-//! same bytes as one that was not.
+//! Chance enters by the recipe's seed and the numbers of epoch and step only, so a run that was interrupted anywhere and resumed
+//! gives the same bytes as one that was not.
 
 mod batch;
 mod checkpoint;
@@ -11,6 +11,7 @@ mod objective;
 mod progress;
 mod session;
 mod step;
+mod stop;
 mod trainer;
 
 pub use epoch::Epoch;
@@ -18,6 +19,7 @@ pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
 pub(crate) use objective::scores;
 pub use session::{Options, Report, train};
+pub use stop::Interrupted;
 
 /// Where a run's files are.
 #[derive(Clone, Debug)]

@@ -41,8 +41,7 @@ impl Trainer<'_> {
             loss += f64::from(batch_loss.into_scalar::<f32>()) * batch.len() as f64;
             right += hits(scores, data, batch);
         }
-        let count = data.len() as f64;
-        Ok((loss / count, self.is_classifier().then_some(right as f64 / data.answers(&order) as f64)))
+        Ok((loss / data.len() as f64, self.accuracy(right, data.answers(&order))))
     }
 }
 

@@ -20,8 +20,9 @@ impl Progress {
         Self { bar, quiet, epochs }
     }
 
-    pub fn begin(&self, epoch: usize, steps: usize) {
+    pub fn begin(&self, epoch: usize, steps: usize, done: usize) {
         self.bar.reset();
+        self.bar.set_position(done as u64);
         self.bar.set_length(steps as u64);
         self.bar.set_prefix(format!("epoch {epoch}/{}", self.epochs));
     }

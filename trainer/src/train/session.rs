@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -29,6 +31,8 @@ pub struct Options {
     pub stop_after: Option<usize>,
     /// Says nothing.
     pub quiet: bool,
+    /// Once it is true, the run saves after its current step and ends with [`super::Interrupted`].
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What a run gave.
@@ -47,7 +51,8 @@ pub struct Report {
 /// Trains what the recipe describes, and writes model, recipe and metrics into the run's folder.
 ///
 /// # Errors
-/// The recipe does not fit the data, a file cannot be written, or a checkpoint belongs to another recipe.
+/// The recipe does not fit the data, a file cannot be written, a checkpoint belongs to another recipe, or the run was stopped
+/// ([`super::Interrupted`]).
 pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model, Report)> {
     let mut recipe = recipe.clone();
     recipe.train.epochs = options.epochs.unwrap_or(recipe.train.epochs);
@@ -55,6 +60,7 @@ pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model
     let run = RunDir(options.out.clone());
     let started = Instant::now();
     let mut trainer = Trainer::new(recipe.clone(), data, options)?;
+    trainer.start()?;
     trainer.run()?;
     let (model, epochs) = trainer.finish()?;
     let parameters = model.weights.values().map(|tensor| tensor.data.len()).sum();

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use burn::optim::GradientsParams;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 
 use super::batch::batches;
 use super::epoch::Epoch;
@@ -13,42 +13,54 @@ use super::trainer::Trainer;
 use crate::nn::{Value, training_device};
 
 impl Trainer<'_> {
+    /// Goes through the training samples once, or through those that are left of an interrupted epoch.
     pub(super) fn epoch(&mut self, number: usize) -> Result<Epoch> {
-        let mut rng =
-            StdRng::seed_from_u64(self.recipe.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64));
-        // Dropout draws from the device's own generator.
-        training_device().seed(self.recipe.seed.wrapping_add(number as u64));
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(&mut rng);
-        let steps = order.len().div_ceil(self.recipe.train.batch);
-        self.progress.begin(number, steps);
-        let (mut loss, mut hits, mut answers) = (0.0, 0, 0);
-        for (step, batch) in batches(&order, self.recipe.train.batch).enumerate() {
-            let at = (number - 1) * steps + step;
-            let rate = self.recipe.train.schedule.factor(at, steps, self.recipe.train.epochs)
+        let (order, seeds) = self.plan(number);
+        let mut done = std::mem::take(&mut self.checkpoint.partial);
+        self.progress.begin(number, seeds.len(), done.step);
+        let parts = batches(&order, self.recipe.train.batch).zip(&seeds);
+        for (batch, &seed) in parts.skip(done.step) {
+            let at = (number - 1) * seeds.len() + done.step;
+            let rate = self.recipe.train.schedule.factor(at, seeds.len(), self.recipe.train.epochs)
                 * self.recipe.train.learning_rate;
-            let (batch_loss, batch_hits) = self.step(batch, rate, &mut rng)?;
-            loss += batch_loss * batch.len() as f64;
-            hits += batch_hits;
-            answers += self.train.answers(batch);
-            let seen = (step * self.recipe.train.batch + batch.len()) as f64;
-            self.progress.step(loss / seen, self.is_classifier().then_some(hits as f64 / answers as f64));
+            let (loss, hits) = self.step(batch, rate, seed)?;
+            done.step += 1;
+            done.samples += batch.len();
+            done.loss += loss * batch.len() as f64;
+            done.hits += hits;
+            done.answers += self.train.answers(batch);
+            self.progress.step(done.loss / done.samples as f64, self.accuracy(done.hits, done.answers));
+            if done.step < seeds.len() {
+                self.heed_stop(done)?;
+            }
         }
-        let count = order.len() as f64;
         let validation = self.validation.as_ref().map(|data| self.validate(data)).transpose()?;
         Ok(Epoch {
             epoch: number,
-            loss: loss / count,
-            accuracy: self.is_classifier().then_some(hits as f64 / answers as f64),
+            loss: done.loss / done.samples as f64,
+            accuracy: self.accuracy(done.hits, done.answers),
             validation_loss: validation.map(|(loss, _)| loss),
             validation_accuracy: validation.and_then(|(_, accuracy)| accuracy),
         })
     }
 
+    /// The order of the samples in an epoch, and the seed of each of its steps.
+    fn plan(&self, number: usize) -> (Vec<usize>, Vec<u64>) {
+        let seed = self.recipe.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut rng);
+        let steps = order.len().div_ceil(self.recipe.train.batch);
+        (order, rng.random_iter().take(steps).collect())
+    }
+
     /// One step of the optimizer; gives loss and right predictions of the batch.
-    pub(super) fn step(&mut self, batch: &[usize], rate: f64, rng: &mut StdRng) -> Result<(f64, usize)> {
-        let numbers = self.inputs(batch, rng)?;
+    pub(super) fn step(&mut self, batch: &[usize], rate: f64, seed: u64) -> Result<(f64, usize)> {
+        let mut rng = StdRng::seed_from_u64(seed);
         let device = training_device();
+        // Dropout draws from the device's own generator.
+        device.seed(rng.random());
+        let numbers = self.inputs(batch, &mut rng)?;
         let input = Value::new(numbers, batch.len(), self.shape(), &device);
         let mask = self.meta.mask(&self.train, batch, &device);
         let scores = self.scores(&self.params, input, mask.as_ref())?;

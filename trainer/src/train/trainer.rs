@@ -1,13 +1,16 @@
 //! The state of a run, and its epochs from the first or the last checkpoint on.
 
+use std::sync::atomic::Ordering;
+
 use anyhow::{Result, ensure};
 use burn::optim::ModuleOptimizer;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Partial};
 use super::epoch::Epoch;
 use super::objective::scores;
 use super::progress::Progress;
 use super::session::Options;
+use super::stop::Interrupted;
 use crate::data::{Dataset, Loaded, Noise, Preprocess, Targets};
 use crate::model::{Meta, Model};
 use crate::nn::{Loss, Net, Params, initialize, training_device};
@@ -32,6 +35,7 @@ pub(super) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
+    /// The first state of a run; nothing is read or written.
     pub(super) fn new(recipe: Recipe, data: &Loaded, options: &'a Options) -> Result<Self> {
         let meta = meta(&recipe, &data.train)?;
         let graph = recipe.graph(&meta.input_shape(&data.train.shape)?)?;
@@ -60,23 +64,7 @@ impl<'a> Trainer<'a> {
         };
         let weights = initialize(&graph, net.shapes(), recipe.train.initializer, recipe.seed);
         let optimizer = recipe.train.optimizer.build(recipe.train.l2);
-        let text = toml::to_string(&recipe)?;
-        let (checkpoint, weights, optimizer) = match Checkpoint::load(&options.out)?.filter(|_| options.resume) {
-            Some(checkpoint) => {
-                ensure!(
-                    checkpoint.recipe == text,
-                    "the checkpoint in {} is of another recipe: train without --resume",
-                    options.out.display()
-                );
-                let weights = Model::load(&Checkpoint::weights(&options.out, checkpoint.epochs.len()))?.weights;
-                let optimizer = checkpoint.restore(&options.out, optimizer)?;
-                (checkpoint, weights, optimizer)
-            }
-            None => {
-                Checkpoint::clear(&options.out)?;
-                (Checkpoint { recipe: text, ..Checkpoint::default() }, weights, optimizer)
-            }
-        };
+        let checkpoint = Checkpoint { recipe: toml::to_string(&recipe)?, ..Checkpoint::default() };
         Ok(Self {
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
@@ -93,6 +81,24 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Goes on after the last checkpoint where that was asked for; otherwise deletes what an earlier run has left.
+    pub(super) fn start(&mut self) -> Result<()> {
+        let out = &self.options.out;
+        let Some(checkpoint) = Checkpoint::load(out)?.filter(|_| self.options.resume) else {
+            return Checkpoint::clear(out);
+        };
+        ensure!(
+            checkpoint.recipe == self.checkpoint.recipe,
+            "the checkpoint in {} is of another recipe: train without --resume",
+            out.display()
+        );
+        let optimizer = self.recipe.train.optimizer.build(self.recipe.train.l2);
+        let (weights, optimizer) = checkpoint.restore(out, optimizer)?;
+        self.params = Params::from_weights(self.net.graph(), &weights, &training_device())?;
+        (self.checkpoint, self.optimizer) = (checkpoint, optimizer);
+        Ok(())
+    }
+
     pub(super) fn run(&mut self) -> Result<()> {
         let last = self.options.stop_after.unwrap_or(usize::MAX).min(self.recipe.train.epochs);
         while self.checkpoint.epochs.len() < last && !self.is_out_of_patience() {
@@ -106,10 +112,36 @@ impl<'a> Trainer<'a> {
             }
             ensure!(epoch.loss.is_finite(), "the loss is {} after epoch {number}: lower the learning rate", epoch.loss);
             self.checkpoint.epochs.push(epoch);
-            let model = self.model(self.params.to_weights(self.net.graph()));
-            self.checkpoint.save(&self.options.out, &model, &self.optimizer)?;
+            self.save()?;
+            if self.is_stopped() && self.checkpoint.epochs.len() < last {
+                return Err(self.interrupted().into());
+            }
         }
         Ok(())
+    }
+
+    fn save(&self) -> Result<()> {
+        let model = self.model(self.params.to_weights(self.net.graph()));
+        self.checkpoint.save(&self.options.out, &model, &self.optimizer)
+    }
+
+    /// Ends the run in the middle of an epoch if somebody has asked for that.
+    pub(super) fn heed_stop(&mut self, partial: Partial) -> Result<()> {
+        if !self.is_stopped() {
+            return Ok(());
+        }
+        self.checkpoint.partial = partial;
+        self.save()?;
+        Err(self.interrupted().into())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    fn interrupted(&self) -> Interrupted {
+        let Checkpoint { epochs, partial, .. } = &self.checkpoint;
+        Interrupted { epochs: epochs.len(), step: partial.step, out: self.options.out.clone() }
     }
 
     fn is_out_of_patience(&self) -> bool {
@@ -122,8 +154,9 @@ impl<'a> Trainer<'a> {
         &self.net.graph().inputs[0].shape
     }
 
-    pub(super) fn is_classifier(&self) -> bool {
-        !self.meta.classes.is_empty()
+    /// Share of right answers; `None` for regression.
+    pub(super) fn accuracy(&self, right: usize, answers: usize) -> Option<f64> {
+        (!self.meta.classes.is_empty()).then(|| right as f64 / answers as f64)
     }
 
     fn model(&self, weights: crate::graph::Weights) -> Model {
