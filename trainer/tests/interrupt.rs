@@ -11,7 +11,7 @@ use std::path::Path;
 use process::{signal, succeed, thumbnet, wait_until};
 use serde_json::Value;
 
-/// Everything that has a state or is left to chance: batch normalization, dropout, changes of samples, Adam, a schedule.
+/// Everything that has a state or is left to chance: batch normalization, dropout, changed and mixed samples, Adam, a schedule.
 const RECIPE: &str = r#"
 name = "interrupted"
 seed = 3
@@ -24,6 +24,10 @@ loss = "cross_entropy"
 optimizer = { name = "adam" }
 schedule = { name = "cosine" }
 validation = 0.1
+mixup = 0.2
+label_smoothing = 0.1
+class_weights = "balanced"
+clip_norm = 1.0
 [[layer]]
 op = "flatten"
 [[layer]]

@@ -5,15 +5,19 @@
 
 mod batch;
 mod checkpoint;
+mod class_weights;
 mod epoch;
 mod evaluate;
+mod mixup;
 mod objective;
 mod progress;
 mod session;
+mod soft_targets;
 mod step;
 mod stop;
 mod trainer;
 
+pub use class_weights::{ClassWeights, Rule};
 pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};

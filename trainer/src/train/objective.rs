@@ -12,8 +12,9 @@ use crate::nn::{Mask, Params, Value};
 
 impl Trainer<'_> {
     /// The loss of a batch; of its steps that are there where each has a label.
-    pub(super) fn loss(&self, scores: Tensor<2>, data: &Dataset, batch: &[usize]) -> Tensor<1> {
-        let target = targets(data, batch, &scores.device());
+    pub(super) fn loss(&self, scores: Tensor<2>, target: Vec<f32>, data: &Dataset, batch: &[usize]) -> Tensor<1> {
+        let target =
+            Tensor::<2>::from_data(TensorData::new(target, [batch.len(), data.target_width()]), &scores.device());
         let Targets::Steps(_) = data.targets else { return self.recipe.train.loss.forward(scores, target) };
         // One row for each step. Those behind the end have no target, and with cross entropy no loss.
         let classes = data.classes.len();
@@ -37,7 +38,7 @@ impl Trainer<'_> {
             let mask = self.meta.mask(data, batch, &device);
             let scores =
                 self.scores(&params, Value::new(numbers, batch.len(), self.shape(), &device), mask.as_ref())?;
-            let batch_loss = self.loss(scores.clone(), data, batch);
+            let batch_loss = self.loss(scores.clone(), targets(data, batch), data, batch);
             loss += f64::from(batch_loss.into_scalar::<f32>()) * batch.len() as f64;
             right += hits(scores, data, batch);
         }
@@ -54,9 +55,8 @@ pub(crate) fn scores(graph: &Graph) -> String {
     }
 }
 
-fn targets(data: &Dataset, batch: &[usize], device: &burn::tensor::Device) -> Tensor<2> {
-    let numbers: Vec<f32> = batch.iter().flat_map(|&index| data.target(index)).collect();
-    Tensor::from_data(TensorData::new(numbers, [batch.len(), data.target_width()]), device)
+fn targets(data: &Dataset, batch: &[usize]) -> Vec<f32> {
+    batch.iter().flat_map(|&index| data.target(index)).collect()
 }
 
 /// How many answers of a batch are right.

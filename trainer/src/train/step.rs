@@ -8,9 +8,10 @@ use rand::{RngExt, SeedableRng};
 
 use super::batch::batches;
 use super::epoch::Epoch;
+use super::mixup::Mixup;
 use super::objective::hits;
 use super::trainer::Trainer;
-use crate::nn::{Value, training_device};
+use crate::nn::{Value, clip_by_global_norm, training_device};
 
 impl Trainer<'_> {
     /// Goes through the training samples once, or through those that are left of an interrupted epoch.
@@ -60,12 +61,20 @@ impl Trainer<'_> {
         let device = training_device();
         // Dropout draws from the device's own generator.
         device.seed(rng.random());
-        let numbers = self.inputs(batch, &mut rng)?;
+        let mut numbers = self.inputs(batch, &mut rng)?;
+        let mut target = self.soft_targets.rows(&self.train, batch);
+        if let Some(mixup) = Mixup::draw(self.recipe.train.mixup, batch.len(), &mut rng)? {
+            mixup.apply(&mut numbers);
+            mixup.apply(&mut target);
+        }
         let input = Value::new(numbers, batch.len(), self.shape(), &device);
         let mask = self.meta.mask(&self.train, batch, &device);
         let scores = self.scores(&self.params, input, mask.as_ref())?;
-        let loss = self.loss(scores.clone(), &self.train, batch);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.params);
+        let loss = self.loss(scores.clone(), target, &self.train, batch);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.params);
+        if let Some(most) = self.recipe.train.clip_norm {
+            gradients = clip_by_global_norm(gradients, &self.params, most);
+        }
         self.params = self.optimizer.step(rate, self.params.clone(), gradients);
         let loss = loss.into_scalar::<f32>();
         Ok((f64::from(loss), hits(scores, &self.train, batch)))

@@ -10,6 +10,7 @@ use super::epoch::Epoch;
 use super::objective::scores;
 use super::progress::Progress;
 use super::session::Options;
+use super::soft_targets::SoftTargets;
 use super::stop::Interrupted;
 use crate::data::{Dataset, Loaded, Noise, Preprocess, Targets};
 use crate::model::{Meta, Model};
@@ -28,6 +29,7 @@ pub(super) struct Trainer<'a> {
     pub(super) validation: Option<Dataset>,
     /// What is mixed into the training samples.
     pub(super) noise: Option<Noise>,
+    pub(super) soft_targets: SoftTargets,
     pub(super) params: Params,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) checkpoint: Checkpoint,
@@ -66,6 +68,7 @@ impl<'a> Trainer<'a> {
         let optimizer = recipe.train.optimizer.build(recipe.train.l2);
         let checkpoint = Checkpoint { recipe: toml::to_string(&recipe)?, ..Checkpoint::default() };
         Ok(Self {
+            soft_targets: SoftTargets::new(&recipe.train, &train)?,
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),

@@ -1,4 +1,6 @@
 //! The command line as a process: started, waited for, and ended by signals.
+// Each file of tests has this module of its own and needs a part of it.
+#![allow(dead_code)]
 
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
