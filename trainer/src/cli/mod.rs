@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod import;
 mod inspect;
+mod learning_rate;
 mod listen;
 mod run;
 mod train;

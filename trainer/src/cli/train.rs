@@ -11,7 +11,7 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, evaluate, train as run};
 use thumbnet_trainer::verify::integer_evaluation;
 
-use super::{INTERRUPTED, Trained, read};
+use super::{INTERRUPTED, Trained, learning_rate, read};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -35,6 +35,10 @@ pub struct Args {
     /// Stop after this epoch; --resume goes on.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
+    /// Train nothing: try learning rates from 1e-6 to 10 in 200 steps, show the loss at each, suggest one, and write
+    /// learning_rate.json.
+    #[arg(long, conflicts_with_all = ["resume", "stop_after", "epochs", "quiet"])]
+    find_learning_rate: bool,
     /// Say nothing but the result.
     #[arg(long)]
     quiet: bool,
@@ -48,6 +52,9 @@ pub fn train(args: &Args) -> Result<()> {
     }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
     let data = recipe.data.load(recipe.seed)?;
+    if args.find_learning_rate {
+        return learning_rate::find(&recipe, &data, &out);
+    }
     let options = Options {
         out: out.clone(),
         resume: args.resume,

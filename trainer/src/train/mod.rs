@@ -6,11 +6,13 @@
 mod batch;
 mod checkpoint;
 mod class_weights;
+mod dashboard;
 mod epoch;
 mod evaluate;
 mod mixup;
 mod objective;
 mod progress;
+mod rate_finder;
 mod session;
 mod soft_targets;
 mod step;
@@ -22,6 +24,7 @@ pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
 pub(crate) use objective::scores;
+pub use rate_finder::{Point, RangeTest, find_learning_rate};
 pub use session::{Options, Report, train};
 pub use stop::Interrupted;
 

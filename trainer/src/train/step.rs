@@ -10,6 +10,7 @@ use super::batch::batches;
 use super::epoch::Epoch;
 use super::mixup::Mixup;
 use super::objective::hits;
+use super::progress::Now;
 use super::trainer::Trainer;
 use crate::nn::{Value, clip_by_global_norm, training_device};
 
@@ -18,7 +19,7 @@ impl Trainer<'_> {
     pub(super) fn epoch(&mut self, number: usize) -> Result<Epoch> {
         let (order, seeds) = self.plan(number);
         let mut done = std::mem::take(&mut self.checkpoint.partial);
-        self.progress.begin(number, seeds.len(), done.step);
+        self.progress.begin(&self.checkpoint, seeds.len(), done.step);
         let parts = batches(&order, self.recipe.train.batch).zip(&seeds);
         for (batch, &seed) in parts.skip(done.step) {
             let at = (number - 1) * seeds.len() + done.step;
@@ -30,7 +31,8 @@ impl Trainer<'_> {
             done.loss += loss * batch.len() as f64;
             done.hits += hits;
             done.answers += self.train.answers(batch);
-            self.progress.step(done.loss / done.samples as f64, self.accuracy(done.hits, done.answers));
+            let accuracy = self.accuracy(done.hits, done.answers);
+            self.progress.step(&Now { loss: done.loss / done.samples as f64, accuracy, rate, samples: batch.len() });
             if done.step < seeds.len() {
                 self.heed_stop(done)?;
             }
@@ -46,7 +48,7 @@ impl Trainer<'_> {
     }
 
     /// The order of the samples in an epoch, and the seed of each of its steps.
-    fn plan(&self, number: usize) -> (Vec<usize>, Vec<u64>) {
+    pub(super) fn plan(&self, number: usize) -> (Vec<usize>, Vec<u64>) {
         let seed = self.recipe.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
         let mut rng = StdRng::seed_from_u64(seed);
         let mut order: Vec<usize> = (0..self.train.len()).collect();
