@@ -29,6 +29,11 @@ label_smoothing = 0.1
 class_weights = "balanced"
 clip_norm = 1.0
 [[layer]]
+op = "conv2d"
+filters = 4
+kernel = 3
+stride = 2
+[[layer]]
 op = "flatten"
 [[layer]]
 op = "dense"

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::epoch::Epoch;
 use crate::files::replace;
-use crate::graph::Weights;
 use crate::model::Model;
 
 /// How far a run has come. Weights and the optimizer's state lie beside it, in files that carry the numbers of epoch and step:
@@ -88,11 +87,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The weights that it was saved with, and the optimizer in its state of that time.
-    pub fn restore(&self, folder: &Path, optimizer: ModuleOptimizer) -> Result<(Weights, ModuleOptimizer)> {
+    /// The model that it was saved with, and the optimizer in its state of that time.
+    pub fn restore(&self, folder: &Path, optimizer: ModuleOptimizer) -> Result<(Model, ModuleOptimizer)> {
         let (weights, state) = self.files(folder);
-        let weights = Model::load(&weights)?.weights;
-        Ok((weights, optimizer.load(&state).with_context(|| format!("cannot read {}", state.display()))?))
+        let model = Model::load(&weights)?;
+        Ok((model, optimizer.load(&state).with_context(|| format!("cannot read {}", state.display()))?))
     }
 
     /// Deletes all checkpoints of a folder.

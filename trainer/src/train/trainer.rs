@@ -96,8 +96,8 @@ impl<'a> Trainer<'a> {
             out.display()
         );
         let optimizer = self.recipe.train.optimizer.build(self.recipe.train.l2);
-        let (weights, optimizer) = checkpoint.restore(out, optimizer)?;
-        self.params = Params::from_weights(self.net.graph(), &weights, &training_device())?;
+        let (model, optimizer) = checkpoint.restore(out, optimizer)?;
+        self.params = Params::from_weights(self.net.graph(), &model.weights, &training_device())?;
         (self.checkpoint, self.optimizer) = (checkpoint, optimizer);
         Ok(())
     }
