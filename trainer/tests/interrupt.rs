@@ -114,3 +114,21 @@ fn interrupted_runs_go_on_to_the_same_bytes() {
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("epoch-"));
     assert!(count.count() <= 3);
 }
+
+#[test]
+fn a_second_ctrl_c_quits_without_waiting_for_the_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // One step of about 10^11 operations: it takes far longer than two signals.
+    let slow = RECIPE.replace("train = 1000", "train = 4000").replace("batch = 2\n", "batch = 4000\n");
+    fs::write(folder.join("recipe.toml"), slow.replace("units = 16", "units = 4096")).unwrap();
+    let mut child = train(folder, "run", false).spawn().unwrap();
+    // The folder is made when the data is there, and after the first Ctrl-C would be listened to.
+    wait_until(&mut child, "training begins", || folder.join("run").exists());
+    signal(&child, "INT");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(child.try_wait().unwrap(), None, "the first Ctrl-C waits for the step");
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(checkpoint(folder, "run").is_none(), "the step was waited for");
+}
