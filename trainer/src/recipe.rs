@@ -13,6 +13,7 @@ use crate::data::{Augment, Scaling, Source};
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Input, Node, Op};
 use crate::nn::{Initializer, Loss, Optimizer, Schedule};
+use crate::train::ClassWeights;
 
 /// A run from data to model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,11 +77,44 @@ pub struct Train {
     /// Factor of the weights that is added to their gradients (L2).
     #[serde(default)]
     pub l2: f32,
+    /// Factors of the losses by class, in training; nothing else is weighted.
+    pub class_weights: Option<ClassWeights>,
+    /// Part of each label that is spread evenly over all classes, in training: 0.1 is usual.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// `α` of mixup, in training: 0.1 to 0.4 is usual, 0 mixes nothing.
+    #[serde(default)]
+    pub mixup: f32,
+    /// Largest norm of the gradient over all weights; a longer one is shortened to it.
+    pub clip_norm: Option<f64>,
     /// Share of the training set that is kept aside to watch the progress.
     #[serde(default)]
     pub validation: f64,
     /// Stop after so many epochs without a better validation loss, and take the best weights.
     pub patience: Option<usize>,
+}
+
+impl Train {
+    fn check_regularization(&self) -> Result<()> {
+        let &Self { label_smoothing, mixup, .. } = self;
+        if !(0.0..1.0).contains(&label_smoothing) {
+            bail!("train: label_smoothing {label_smoothing} is not in [0, 1)");
+        }
+        if !(mixup >= 0.0 && mixup.is_finite()) {
+            bail!("train: mixup {mixup} must be 0 or positive");
+        }
+        if let Some(norm) = self.clip_norm.filter(|&norm| !(norm > 0.0 && norm.is_finite())) {
+            bail!("train: clip_norm {norm} must be positive");
+        }
+        for (name, is_set) in
+            [("label_smoothing", label_smoothing > 0.0), ("class_weights", self.class_weights.is_some())]
+        {
+            if is_set && self.loss != Loss::CrossEntropy {
+                bail!("train: {name} goes with loss = \"cross_entropy\" only");
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How ranges of activations are found.
@@ -165,6 +199,7 @@ impl Recipe {
         if !(0.0..1.0).contains(&train.validation) {
             bail!("train: validation {} is not in [0, 1)", train.validation);
         }
+        train.check_regularization()?;
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
         }
@@ -424,6 +459,37 @@ mod tests {
         Recipe::parse(&text(8000)).unwrap();
         let found = format!("{:#}", Recipe::parse(&text(16_000)).unwrap_err());
         assert!(found.contains("rate 16000") && found.contains("rate of 8000"), "{found}");
+    }
+
+    #[test]
+    fn regularization_has_its_ranges_and_its_loss() {
+        let with = |line: &str, loss: &str| {
+            let head = HEAD.replace("cross_entropy", loss);
+            Recipe::parse(&format!("{head}{line}\n[[layer]]\nop = \"flatten\"\n"))
+        };
+        for line in [
+            "label_smoothing = 0.1",
+            "mixup = 0.2",
+            "clip_norm = 1.0",
+            "class_weights = \"balanced\"",
+            "class_weights = { a = 2 }",
+        ] {
+            let recipe = with(line, "cross_entropy").unwrap();
+            // What a run writes down is read back as it was.
+            assert_eq!(Recipe::parse(&toml::to_string(&recipe).unwrap()).unwrap(), recipe);
+        }
+        for (line, loss, part) in [
+            ("label_smoothing = 1.0", "cross_entropy", "not in [0, 1)"),
+            ("mixup = -0.1", "cross_entropy", "0 or positive"),
+            ("clip_norm = 0.0", "cross_entropy", "must be positive"),
+            ("class_weights = \"even\"", "cross_entropy", "\"balanced\", a list"),
+            ("label_smoothing = 0.1", "mean_squared_error", "cross_entropy"),
+            ("class_weights = [1.0]", "mean_squared_error", "cross_entropy"),
+        ] {
+            let found = format!("{:#}", with(line, loss).unwrap_err());
+            assert!(found.contains(part), "{line}: {found}");
+        }
+        with("mixup = 0.2", "mean_squared_error").unwrap();
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use thumbnet_trainer::graph::{Graph, Input, Node, Op};
-use thumbnet_trainer::nn::{Initializer, Loss, Net, Optimizer, Params, Value, initialize, training_device};
+use thumbnet_trainer::nn::{
+    Initializer, Loss, Net, Optimizer, Params, Value, clip_by_global_norm, initialize, training_device,
+};
 
 fn graph() -> Graph {
     let node = |name: &str, input: &str, op: Op| Node { name: name.into(), inputs: vec![input.into()], op };
@@ -20,8 +22,8 @@ fn graph() -> Graph {
     }
 }
 
-#[test]
-fn forward_loss_gradients_and_one_step_are_those_of_the_book() {
+/// Forward to the loss and back: the loss of the example and its gradients.
+fn gradients() -> (Params, GradientsParams) {
     let device = training_device();
     let net = Net::new(&graph()).unwrap();
     let weights = initialize(&graph(), net.shapes(), Initializer::Ones, 0);
@@ -35,6 +37,12 @@ fn forward_loss_gradients_and_one_step_are_those_of_the_book() {
     let loss = Loss::HalfSquaredError.forward(output, target);
     assert_eq!(loss.clone().into_scalar::<f32>(), 12.5);
     let gradients = GradientsParams::from_grads(loss.backward(), &params);
+    (params, gradients)
+}
+
+#[test]
+fn forward_loss_gradients_and_one_step_are_those_of_the_book() {
+    let (params, gradients) = gradients();
     let mut sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false }.build(0.0);
     let new = sgd.step(0.1, params, gradients).to_weights(&graph());
     // dL/dy = 15 − 10 = 5, so b's kernel has gradient 5 · 7 = 35 and its bias 5; both hidden units get 5 · 1, so a's kernel
@@ -43,4 +51,22 @@ fn forward_loss_gradients_and_one_step_are_those_of_the_book() {
     assert_eq!(new["b/bias"].data, [0.5]);
     assert_eq!(new["a/kernel"].data, [0.5, 0.0, -0.5, 0.5, 0.0, -0.5]);
     assert_eq!(new["a/bias"].data, [0.5, 0.5]);
+}
+
+/// The gradients of the book's example have the square sum `2 · 35² + 5² + 2 · 5² · (1 + 4 + 9) + 2 · 5² = 3225`.
+#[test]
+fn clipped_gradients_keep_their_direction() {
+    let step = |most: f64| {
+        let (params, gradients) = gradients();
+        let clipped = clip_by_global_norm(gradients, &params, most);
+        let mut sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false }.build(0.0);
+        sgd.step(0.1, params, clipped).to_weights(&graph())
+    };
+    let norm = 3225f64.sqrt();
+    // Twice as long as allowed: half of each, 1 − 0.1 · 17.5, 1 − 0.1 · 2.5, and 1 − 0.1 · 2.5 · (1, 2, 3).
+    let half = step(norm / 2.0);
+    assert_eq!(half["b/kernel"].data, [-0.75, -0.75]);
+    assert_eq!(half["b/bias"].data, [0.75]);
+    assert_eq!(half["a/kernel"].data, [0.75, 0.5, 0.25, 0.75, 0.5, 0.25]);
+    assert_eq!(step(norm * 1.001)["b/kernel"].data, [-2.5, -2.5]);
 }

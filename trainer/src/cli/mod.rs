@@ -8,6 +8,7 @@ mod doctor;
 mod export;
 mod import;
 mod inspect;
+mod learning_rate;
 mod listen;
 mod run;
 mod train;
@@ -68,6 +69,9 @@ enum Verb {
     /// Count instructions of a model file on every emulated core.
     Bench(bench::Args),
 }
+
+/// Exit code of what Ctrl-C has ended: 128 and the number of the signal.
+pub const INTERRUPTED: u8 = 130;
 
 /// Parses the command line and does what it says.
 pub fn main() -> Result<()> {

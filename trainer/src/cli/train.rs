@@ -1,13 +1,17 @@
 //! `thumbnet train` and `thumbnet eval`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, evaluate, train as run};
 use thumbnet_trainer::verify::integer_evaluation;
 
-use super::{Trained, read};
+use super::{INTERRUPTED, Trained, learning_rate, read};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,6 +35,10 @@ pub struct Args {
     /// Stop after this epoch; --resume goes on.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     stop_after: Option<u64>,
+    /// Train nothing: try learning rates from 1e-6 to 10 in 200 steps, show the loss at each, suggest one, and write
+    /// learning_rate.json.
+    #[arg(long, conflicts_with_all = ["resume", "stop_after", "epochs", "quiet"])]
+    find_learning_rate: bool,
     /// Say nothing but the result.
     #[arg(long)]
     quiet: bool,
@@ -44,17 +52,31 @@ pub fn train(args: &Args) -> Result<()> {
     }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
     let data = recipe.data.load(recipe.seed)?;
+    if args.find_learning_rate {
+        return learning_rate::find(&recipe, &data, &out);
+    }
     let options = Options {
         out: out.clone(),
         resume: args.resume,
         epochs: args.epochs,
         stop_after: args.stop_after.map(|epoch| epoch as usize),
         quiet: args.quiet,
+        stop: stop_on_ctrl_c()?,
     };
     let (_, report) = run(&recipe, &data, &options)?;
     println!("{}", report.test);
     println!("{} parameters, trained in {:.0} s, written to {}", report.parameters, report.seconds, out.display());
     Ok(())
+}
+
+/// What the first Ctrl-C makes true, so that the run saves and ends; the second one ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::default();
+    // In this order: what is registered first sees the flag as it was before.
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&stop))
+        .and_then(|_| flag::register(SIGINT, Arc::clone(&stop)))
+        .context("cannot listen to Ctrl-C")?;
+    Ok(stop)
 }
 
 #[derive(clap::Args)]

@@ -2,6 +2,7 @@
 //!
 //! Nothing outside of this folder and `train/` knows of burn. Images are NCHW in here and NHWC everywhere else.
 
+mod clip;
 mod forward;
 mod init;
 mod loss;
@@ -11,6 +12,7 @@ mod params;
 mod recurrent;
 mod schedule;
 
+pub use clip::clip_by_global_norm;
 pub use forward::{Net, Value, memory_name};
 pub use init::{Initializer, initialize};
 pub use loss::Loss;

@@ -144,6 +144,9 @@ impl Loader<'_> {
 
     fn param<const D: usize>(&mut self, value: Tensor<D>) -> Param<Tensor<D>> {
         self.id += 1;
+        // Row by row in memory, as after a step of an optimizer: products of transposed views are summed in another order, and a
+        // resumed run would not give the same bits.
+        let value = Tensor::from_data(value.into_data(), self.device);
         Param::initialized(ParamId::from(self.id), value).set_require_grad(true)
     }
 

@@ -1,17 +1,32 @@
 //! Training: the loop, its checkpoints and its judgement.
 //!
-//! Chance enters by the recipe's seed and the number of the epoch only, so a run that was interrupted and resumed gives the
-//! same bytes as one that was not.
+//! Chance enters by the recipe's seed and the numbers of epoch and step only, so a run that was interrupted anywhere and resumed
+//! gives the same bytes as one that was not.
 
+mod batch;
 mod checkpoint;
+mod class_weights;
+mod dashboard;
+mod epoch;
 mod evaluate;
+mod mixup;
+mod objective;
 mod progress;
+mod rate_finder;
 mod session;
+mod soft_targets;
+mod step;
+mod stop;
+mod trainer;
 
+pub use class_weights::{ClassWeights, Rule};
+pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
-pub(crate) use session::scores;
-pub use session::{Epoch, Options, Report, train};
+pub(crate) use objective::scores;
+pub use rate_finder::{Point, RangeTest, find_learning_rate};
+pub use session::{Options, Report, train};
+pub use stop::Interrupted;
 
 /// Where a run's files are.
 #[derive(Clone, Debug)]
