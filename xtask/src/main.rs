@@ -6,6 +6,7 @@ mod setup;
 mod shell;
 mod stack;
 mod tasks;
+mod train;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,9 @@ enum Task {
         /// The demo's network, which is trained first where it is not there yet.
         #[arg(long, conflicts_with = "models")]
         demo: bool,
+        /// How long training takes instead, beside PyTorch where there is one.
+        #[arg(long, conflicts_with_all = ["models", "demo"])]
+        train: bool,
     },
 }
 
@@ -63,7 +67,8 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Chips => chips::write(),
         Task::Stack { on } => stack::check(&on),
-        Task::Bench { models, demo } => tasks::bench(&models, demo),
+        Task::Bench { train: true, .. } => train::bench(),
+        Task::Bench { models, demo, .. } => tasks::bench(&models, demo),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
