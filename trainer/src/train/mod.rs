@@ -7,6 +7,7 @@ mod batch;
 mod checkpoint;
 mod epoch;
 mod evaluate;
+mod memory;
 mod objective;
 mod progress;
 mod session;

@@ -71,12 +71,13 @@ fn forward(x: &Array, window: &Window) -> (Array, Vec<u32>) {
     let [count, height, width, channels] = dims::<4>(x);
     let output = window.output([height, width]);
     let (input, out) = (height * width * channels, output[0] * output[1] * channels);
+    let steps = steps([height, width], window);
     let (mut y, mut taps) = (vec![f32::NEG_INFINITY; count * out], vec![0; count * out]);
     let outputs = y.par_chunks_exact_mut(out).zip(taps.par_chunks_exact_mut(out));
     outputs.zip(numbers(x).par_chunks_exact(input)).for_each(|((y, taps), x)| {
         Arch::new().dispatch(|| {
-            for (pixel, tap, from) in steps([height, width], window) {
-                let (at, from) = (pixel * channels, from * channels);
+            for &Step { output, tap, input } in &steps {
+                let (at, from) = (output * channels, input * channels);
                 let best = y[at..][..channels].iter_mut().zip(&mut taps[at..][..channels]);
                 for ((best, best_tap), &x) in best.zip(&x[from..][..channels]) {
                     let is_better = x > *best || x.is_nan();
@@ -92,14 +93,15 @@ fn forward(x: &Array, window: &Window) -> (Array, Vec<u32>) {
 impl Pooled {
     fn backward(&self, gradient: &Array) -> Array {
         let [_, height, width, channels] = self.shape;
-        let (input, out) =
-            (height * width * channels, self.window.output([height, width]).iter().product::<usize>() * channels);
+        let pixels: usize = self.window.output([height, width]).iter().product();
+        let (input, out) = (height * width * channels, pixels * channels);
+        let steps = steps([height, width], &self.window);
         let mut of_x = vec![0.0; self.shape.iter().product()];
         let gradients = numbers(gradient).par_chunks_exact(out).zip(self.taps.par_chunks_exact(out));
         of_x.par_chunks_exact_mut(input).zip(gradients).for_each(|(of_x, (gradient, taps))| {
             Arch::new().dispatch(|| {
-                for (pixel, tap, to) in steps([height, width], &self.window) {
-                    let (at, to) = (pixel * channels, to * channels);
+                for &Step { output, tap, input } in &steps {
+                    let (at, to) = (output * channels, input * channels);
                     let from = gradient[at..][..channels].iter().zip(&taps[at..][..channels]);
                     for (sum, (g, &by)) in of_x[to..][..channels].iter_mut().zip(from) {
                         *sum += if by == tap { *g } else { 0.0 };
@@ -111,20 +113,29 @@ impl Pooled {
     }
 }
 
-/// Every output pixel of an image with each tap that lies within the image, and the pixel there.
-fn steps(size: [usize; 2], window: &Window) -> impl Iterator<Item = (usize, u32, usize)> {
+/// A pixel of the input that a pixel of the output sees by a tap.
+struct Step {
+    output: usize,
+    tap: u32,
+    input: usize,
+}
+
+/// Every pixel of an output with each tap that lies within the image.
+fn steps(size: [usize; 2], window: &Window) -> Vec<Step> {
     let &Window { kernel, stride, dilation, padding } = window;
     let [height, width] = window.output(size);
-    let along = move |axis: usize, output: usize, tap: usize| {
+    let along = |axis: usize, output: usize, tap: usize| {
         let place = (output * stride[axis] + tap * dilation[axis]).checked_sub(padding[axis].0)?;
         (place < size[axis]).then_some(place)
     };
-    let rows = (0..height).flat_map(move |y| (0..kernel[0]).filter_map(move |tap| Some((y, tap, along(0, y, tap)?))));
-    rows.flat_map(move |(y, down, from_y)| {
-        let columns =
-            (0..width).flat_map(move |x| (0..kernel[1]).filter_map(move |tap| Some((x, tap, along(1, x, tap)?))));
-        columns.map(move |(x, across, from_x)| {
-            (y * width + x, (down * kernel[1] + across) as u32, from_y * size[1] + from_x)
-        })
-    })
+    let mut steps = Vec::new();
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        for tap in 0..kernel[0] * kernel[1] {
+            let places = (along(0, y, tap / kernel[1]), along(1, x, tap % kernel[1]));
+            if let (Some(down), Some(across)) = places {
+                steps.push(Step { output: y * width + x, tap: tap as u32, input: down * size[1] + across });
+            }
+        }
+    }
+    steps
 }
