@@ -151,6 +151,7 @@ impl WithSimd for Multiply<'_> {
 ///
 /// # Safety
 /// Every base plus every offset is less than `x.len()`.
+#[allow(clippy::needless_range_loop, reason = "constant indices let the compiler keep the sums in registers")]
 #[inline(always)]
 unsafe fn tile<S: Simd, const P: usize, const V: usize>(
     simd: S,
@@ -243,6 +244,7 @@ impl WithSimd for Correlate<'_> {
 ///
 /// # Safety
 /// Every base plus every offset is less than `x.len()`.
+#[allow(clippy::needless_range_loop, reason = "constant indices let the compiler keep the sums in registers")]
 #[inline(always)]
 unsafe fn outer<S: Simd, const R: usize, const V: usize>(
     simd: S,

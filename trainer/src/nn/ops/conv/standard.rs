@@ -113,14 +113,20 @@ fn rows(kernel: &[f32], [outputs, inputs]: [usize; 2], taps: &[usize], turned: b
 }
 
 /// Computes `columns` numbers for every pixel of `size` from the windows of all images.
-fn sweep(images: &[f32], padded: &Padded, jobs: &[(Class, Panels)], size: [usize; 2], columns: usize) -> Vec<f32> {
+fn sweep<'a>(
+    images: &[f32],
+    padded: &Padded,
+    jobs: &'a [(Class, Panels)],
+    size: [usize; 2],
+    columns: usize,
+) -> Vec<f32> {
     let (count, pixels) = (images.len() / padded.inner(), size[0] * size[1]);
     let chunk = (CHUNK / padded.outer()).clamp(1, count.div_ceil(SHARDS));
-    let repeat = |(class, weights)| {
-        let &Class { ref bases, ref places, ref offsets, .. } = class;
-        (Class::repeat(bases, padded.outer(), chunk), Class::repeat(places, pixels, chunk), offsets, weights)
+    let repeat = |(class, weights): &'a (Class, Panels)| {
+        let bases = Class::repeat(&class.bases, padded.outer(), chunk);
+        (bases, Class::repeat(&class.places, pixels, chunk), &class.offsets, weights)
     };
-    let jobs: Vec<_> = jobs.iter().map(|(class, weights)| repeat((class, weights))).collect();
+    let jobs: Vec<_> = jobs.iter().map(repeat).collect();
     let mut y = vec![0.0; count * pixels * columns];
     let parts = y.par_chunks_mut(chunk * pixels * columns).zip(images.par_chunks(chunk * padded.inner()));
     parts.for_each_init(Vec::new, |room, (y, images)| {
