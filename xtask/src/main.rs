@@ -6,6 +6,7 @@ mod setup;
 mod shell;
 mod stack;
 mod tasks;
+mod train;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,9 @@ enum Task {
         /// Also estimate clock cycles of a Cortex-M4 for whole networks; needs a C compiler.
         #[arg(long)]
         cycles: bool,
+        /// How long training takes instead, beside PyTorch where there is one.
+        #[arg(long, conflicts_with_all = ["models", "demo", "cycles"])]
+        train: bool,
     },
 }
 
@@ -66,7 +70,8 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds } => fuzz::all(seconds),
         Task::Chips => chips::write(),
         Task::Stack { on } => stack::check(&on),
-        Task::Bench { models, demo, cycles } => tasks::bench(&models, demo, cycles),
+        Task::Bench { train: true, .. } => train::bench(),
+        Task::Bench { models, demo, cycles, .. } => tasks::bench(&models, demo, cycles),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

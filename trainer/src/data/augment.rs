@@ -10,7 +10,8 @@ use super::waveform::Waveform;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Largest shift in pixels, down and across (a random crop of an image padded by as much).
+    /// Largest shift in pixels, down and across (a random crop of an image padded by as much): whole pixels, which keep an image
+    /// as sharp as it is, unless it is rotated or zoomed as well.
     pub shift: f32,
     /// Largest rotation in degrees.
     pub rotate: f32,
@@ -45,6 +46,9 @@ impl Augment {
             [_] => return self.waveform.apply(image, rng),
             _ => return image.to_vec(),
         };
+        if self.rotate == 0.0 && self.zoom == 0.0 {
+            return self.crop(image, [height, width, channels], fill, rng);
+        }
         let mut within = |most: f32| if most > 0.0 { rng.random_range(-most..=most) } else { 0.0 };
         let (dy, dx) = (within(self.shift), within(self.shift));
         let (sin, cos) = within(self.rotate).to_radians().sin_cos();
@@ -61,6 +65,36 @@ impl Augment {
             }
         }
         output
+    }
+
+    /// Shifts by whole pixels and mirrors: rows are copied.
+    fn crop(&self, image: &[f32], [height, width, channels]: [usize; 3], fill: f32, rng: &mut StdRng) -> Vec<f32> {
+        let most = self.shift as i32;
+        let mut within = || if most > 0 { rng.random_range(-most..=most) } else { 0 };
+        let (down, across) = (within(), within());
+        let is_mirrored = self.flip && rng.random_bool(0.5);
+        let mut output = vec![fill; image.len()];
+        let [left, right] =
+            [across.max(0), across.min(0)].map(|shift| (shift.unsigned_abs() as usize).min(width) * channels);
+        let row = width * channels;
+        for (y, to) in output.chunks_exact_mut(row).enumerate() {
+            let Some(y) = y.checked_add_signed(-down as isize).filter(|&y| y < height) else { continue };
+            let from = &image[y * row..][..row];
+            to[left..row - right].copy_from_slice(&from[right..row - left]);
+            if is_mirrored {
+                mirror(to, channels);
+            }
+        }
+        output
+    }
+}
+
+/// Turns the order of a row's pixels around.
+fn mirror(row: &mut [f32], channels: usize) {
+    let width = row.len() / channels;
+    for x in 0..width / 2 {
+        let (left, right) = row.split_at_mut((width - 1 - x) * channels);
+        left[x * channels..][..channels].swap_with_slice(&mut right[..channels]);
     }
 }
 
@@ -92,5 +126,34 @@ mod tests {
         let results: Vec<_> = (0..20).map(|_| flip.apply(&image, &[3, 4, 1], 0.0, &mut rng)).collect();
         assert!(results.contains(&image) && results.contains(&mirrored));
         assert!(results.iter().all(|result| *result == image || *result == mirrored));
+    }
+
+    #[test]
+    fn a_shift_alone_is_a_crop_of_the_padded_image() {
+        let [height, width, channels, most] = [3usize, 4, 2, 2];
+        let image: Vec<f32> = (1..=24).map(|i| i as f32).collect();
+        let pixel = |y: isize, x: isize, channel: usize| {
+            let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
+            if inside { image[(y as usize * width + x as usize) * channels + channel] } else { -1.0 }
+        };
+        let mut expected = std::collections::BTreeSet::new();
+        for (down, across, flip) in (-2..=2).flat_map(|y| (-2..=2).flat_map(move |x| [(y, x, false), (y, x, true)])) {
+            let mut crop = Vec::new();
+            for (y, x, channel) in (0..height).flat_map(|y| (0..width).flat_map(move |x| [(y, x, 0), (y, x, 1)])) {
+                let x = if flip { width - 1 - x } else { x };
+                crop.push(pixel(y as isize - down, x as isize - across, channel) as i32);
+            }
+            expected.insert(crop);
+        }
+        let augment = Augment { shift: most as f32, flip: true, ..Augment::default() };
+        let mut rng = StdRng::seed_from_u64(3);
+        let shape = [height, width, channels];
+        let whole = |x: Vec<f32>| x.into_iter().map(|x| x as i32).collect::<Vec<_>>();
+        let found: std::collections::BTreeSet<_> =
+            (0..2000).map(|_| whole(augment.apply(&image, &shape, -1.0, &mut rng))).collect();
+        assert_eq!(found, expected);
+        // Further than the image is wide: nothing of it is left, and nothing panics.
+        let far = Augment { shift: 50.0, ..Augment::default() };
+        assert!((0..50).any(|_| far.apply(&image, &shape, -1.0, &mut rng).iter().all(|&x| x == -1.0)));
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use burn::tensor::activation;
-use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
+use burn::tensor::module::{avg_pool2d, linear};
+use burn::tensor::ops::{AvgPoolOptions, PadMode};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
+use super::ops::{self, Window};
 use super::params::{Slots, read, slots};
 use super::recurrent::{Kernels, recurrent};
 use super::{Mask, Params};
@@ -18,7 +19,7 @@ use crate::graph::{
 /// What a node computes, for a whole batch.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Batch, channels, height, width. A sequence is an image that is one pixel wide.
+    /// Batch, height, width, channels. A sequence is an image that is one pixel wide.
     Image(Tensor<4>),
     /// Batch, elements.
     Flat(Tensor<2>),
@@ -29,10 +30,7 @@ impl Value {
     #[must_use]
     pub fn new(data: Vec<f32>, batch: usize, shape: &[usize], device: &Device) -> Self {
         match *shape {
-            [h, w, c] => {
-                let nhwc = Tensor::<4>::from_data(TensorData::new(data, [batch, h, w, c]), device);
-                Self::Image(nhwc.permute([0, 3, 1, 2]))
-            }
+            [h, w, c] => Self::Image(Tensor::from_data(TensorData::new(data, [batch, h, w, c]), device)),
             [time, c] => Self::new(data, batch, &[time, 1, c], device),
             _ => Self::Flat(Tensor::from_data(TensorData::new(data, [batch, shape.iter().product()]), device)),
         }
@@ -42,7 +40,7 @@ impl Value {
     #[must_use]
     pub fn numbers(self) -> graph::Tensor {
         match self {
-            Self::Image(x) => read(x.permute([0, 2, 3, 1])),
+            Self::Image(x) => read(x),
             Self::Flat(x) => read(x),
         }
     }
@@ -51,7 +49,7 @@ impl Value {
     #[must_use]
     pub fn flat(self) -> Tensor<2> {
         match self {
-            Self::Image(x) => x.permute([0, 2, 3, 1]).flatten(1, 3),
+            Self::Image(x) => x.flatten(1, 3),
             Self::Flat(x) => x,
         }
     }
@@ -59,7 +57,7 @@ impl Value {
     fn map4(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         match self {
             Self::Image(x) => Self::Image(f(x)),
-            Self::Flat(x) => Self::Flat(f(x.unsqueeze_dims(&[2, 3])).flatten(1, 3)),
+            Self::Flat(x) => Self::Flat(f(x.unsqueeze_dims(&[1, 2])).flatten(1, 3)),
         }
     }
 }
@@ -137,62 +135,54 @@ impl Net {
         let x = inputs.remove(0);
         let bias = || slots.bias.map(|bias| params.biases[bias].val());
         match &node.op {
-            Op::Conv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
-                let padding = pads(&x, *kernel, *stride, *dilation, *padding);
-                let options = ConvOptions { stride: stride.0, padding, dilation: dilation.0, groups: 1 };
-                conv2d(x, params.kernels[slots.weight].val(), bias(), options)
-            }),
-            Op::DepthwiseConv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
-                let padding = pads(&x, *kernel, *stride, *dilation, *padding);
-                let options = ConvOptions { stride: stride.0, padding, dilation: dilation.0, groups: x.dims()[1] };
-                conv2d(x, params.kernels[slots.weight].val(), bias(), options)
+            Op::Conv2d { kernel, stride, dilation, padding, .. }
+            | Op::DepthwiseConv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
+                let window = window(&x, *kernel, *stride, *dilation, *padding);
+                ops::conv2d(x, params.kernels[slots.weight].val(), bias(), window)
             }),
             Op::Dense { .. } => match x {
                 Value::Image(x) => sequence(linear(steps(x), params.matrices[slots.weight].val(), bias())),
                 Value::Flat(x) => Value::Flat(linear(x, params.matrices[slots.weight].val(), bias())),
             },
             Op::MaxPool2d { size, stride, padding } => x.map4(|x| {
-                let stride = stride.unwrap_or(*size);
-                let padding = pads(&x, *size, stride, Pair([1, 1]), *padding);
-                max_pool2d(x, MaxPoolOptions { stride: stride.0, padding, ..MaxPoolOptions::new(size.0) })
+                let window = window(&x, *size, stride.unwrap_or(*size), Pair([1, 1]), *padding);
+                ops::max_pool2d(x, window)
             }),
             Op::AveragePool2d { size, stride, padding } => x.map4(|x| {
-                let stride = stride.unwrap_or(*size);
-                let padding = pads(&x, *size, stride, Pair([1, 1]), *padding);
+                let Window { kernel, stride, padding, .. } =
+                    window(&x, *size, stride.unwrap_or(*size), Pair([1, 1]), *padding);
                 let count_include_pad = false;
-                avg_pool2d(
-                    x,
-                    AvgPoolOptions { stride: stride.0, padding, count_include_pad, ..AvgPoolOptions::new(size.0) },
-                )
+                let options = AvgPoolOptions { stride, padding, count_include_pad, ..AvgPoolOptions::new(kernel) };
+                avg_pool2d(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
             }),
             Op::GlobalMaxPool2d => {
                 let max =
-                    |x: Tensor<4>| mask.map_or_else(|| x.clone().max_dim(3).max_dim(2), |mask| mask.max(x.clone()));
+                    |x: Tensor<4>| mask.map_or_else(|| x.clone().max_dim(2).max_dim(1), |mask| mask.max(x.clone()));
                 Value::Flat(x.map4(max).flat())
             }
             Op::GlobalAveragePool2d => {
                 let mean =
-                    |x: Tensor<4>| mask.map_or_else(|| x.clone().mean_dim(3).mean_dim(2), |mask| mask.mean(x.clone()));
+                    |x: Tensor<4>| mask.map_or_else(|| x.clone().mean_dim(2).mean_dim(1), |mask| mask.mean(x.clone()));
                 Value::Flat(x.map4(mean).flat())
             }
-            Op::BatchNorm { .. } => x.map4(|x| params.norms[slots.weight].forward(x)),
-            Op::Relu => x.map4(activation::relu),
+            Op::BatchNorm { .. } => x.map4(|x| ops::batch_norm(&params.norms[slots.weight], x)),
+            Op::Relu => x.map4(ops::relu),
             Op::Relu6 => x.map4(|x| x.clamp(0.0, 6.0)),
             Op::LeakyRelu { slope } => x.map4(|x| activation::leaky_relu(x, *slope)),
             Op::Sigmoid => x.map4(activation::sigmoid),
             Op::Tanh => x.map4(activation::tanh),
             Op::HardSwish => x.map4(|x| x.clone() * (x + 3.0).clamp(0.0, 6.0) / 6.0),
-            Op::Softmax => x.map4(|x| activation::softmax(x, 1)),
+            Op::Softmax => x.map4(|x| activation::softmax(x, 3)),
             Op::Dropout { rate } => x.map4(|x| dropout(x, *rate)),
             Op::Flatten => Value::Flat(x.flat()),
             Op::Reshape { .. } => reshape(x, &self.shapes[&node.name]),
             Op::ZeroPad2d { pad: [top, bottom, left, right] } => {
-                x.map4(|x| x.pad((*left, *right, *top, *bottom), PadMode::Constant(0.0)))
+                x.map4(|x| x.pad([(0, 0), (*top, *bottom), (*left, *right), (0, 0)], PadMode::Constant(0.0)))
             }
             Op::Add => both(x, inputs.remove(0), |a, b| a + b),
             Op::Multiply => both(x, inputs.remove(0), |a, b| a * b),
             Op::Concat { axis } => concat(x, inputs, *axis, self.shapes[&node.name].len()),
-            Op::ArgMax => x.map4(|x| x.argmax(1).float()),
+            Op::ArgMax => x.map4(|x| x.argmax(3).float()),
             Op::Delta { width, centered } => x.map4(|x| delta(x, *width, *centered)),
             op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
                 (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, mask, others),
@@ -204,11 +194,11 @@ impl Net {
 
 /// Batch, time, channels.
 fn steps(x: Tensor<4>) -> Tensor<3> {
-    x.squeeze_dim::<3>(3).swap_dims(1, 2)
+    x.squeeze_dim::<3>(2)
 }
 
 fn sequence(x: Tensor<3>) -> Value {
-    Value::Image(x.swap_dims(1, 2).unsqueeze_dim(3))
+    Value::Image(x.unsqueeze_dim(2))
 }
 
 /// A recurrent layer. Where no gradients are computed it leaves its memory in `values`, for the quantizer to look at.
@@ -241,24 +231,25 @@ pub fn memory_name(layer: &str) -> String {
     format!("{layer}/memory")
 }
 
-fn pads(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> [(usize, usize); 2] {
-    let [_, _, height, width] = x.dims();
-    [(0, height), (1, width)].map(|(axis, len)| {
+fn window(x: &Tensor<4>, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> Window {
+    let [_, height, width, _] = x.dims();
+    let padding = [(0, height), (1, width)].map(|(axis, len)| {
         let reach = (kernel.0[axis] - 1) * dilation.0[axis] + 1;
         let [before, after] = padding.along(axis, len, reach, stride.0[axis]);
         (before, after)
-    })
+    });
+    Window { kernel: kernel.0, stride: stride.0, dilation: dilation.0, padding }
 }
 
 /// The slopes of every channel, by a fixed filter over time.
 fn delta(x: Tensor<4>, width: usize, centered: bool) -> Tensor<4> {
-    let channels = x.dims()[1];
+    let channels = x.dims()[3];
     let taps: Vec<f32> = delta_taps(width).into_iter().map(|tap| (f64::from(tap) * delta_unit(width)) as f32).collect();
     let kernel = Tensor::<4>::from_data(TensorData::new(taps, [1, 1, 2 * width + 1, 1]), &x.device());
     let [before, after] = delta_padding(width, centered);
     let padding = [(before, after), (0, 0)];
-    let options = ConvOptions { stride: [1, 1], padding, dilation: [1, 1], groups: channels };
-    conv2d(x, kernel.repeat_dim(0, channels), None, options)
+    let window = Window { kernel: [2 * width + 1, 1], stride: [1, 1], dilation: [1, 1], padding };
+    ops::conv2d(x, kernel.repeat_dim(0, channels), None, window)
 }
 
 /// Zero with probability `rate`, the rest scaled so that the expectation stays; only where gradients are computed.
@@ -275,7 +266,7 @@ fn reshape(x: Value, shape: &[usize]) -> Value {
     match *shape {
         [h, w, c] => {
             let batch = x.dims()[0];
-            Value::Image(x.reshape([batch, h, w, c]).permute([0, 3, 1, 2]))
+            Value::Image(x.reshape([batch, h, w, c]))
         }
         [time, c] => reshape(Value::Flat(x), &[time, 1, c]),
         _ => Value::Flat(x),
@@ -286,7 +277,7 @@ fn reshape(x: Value, shape: &[usize]) -> Value {
 fn both(a: Value, b: Value, f: impl FnOnce(Tensor<4>, Tensor<4>) -> Tensor<4>) -> Value {
     let image = |x: Value| match x {
         Value::Image(x) => x,
-        Value::Flat(x) => x.unsqueeze_dims(&[2, 3]),
+        Value::Flat(x) => x.unsqueeze_dims(&[1, 2]),
     };
     match (&a, &b) {
         (Value::Flat(_), Value::Flat(_)) => Value::Flat(f(image(a), image(b)).flatten(1, 3)),
@@ -302,7 +293,7 @@ fn concat(first: Value, rest: Vec<Value>, axis: isize, rank: usize) -> Value {
         return Value::Flat(Tensor::cat(all.into_iter().map(Value::flat).collect(), 1));
     }
     let images = all.into_iter().filter_map(|x| if let Value::Image(x) = x { Some(x) } else { None });
-    // Height, width, channels are 2, 3, 1 in here; time and channels 2 and 1.
-    let axes: &[usize] = if rank == 2 { &[2, 1] } else { &[2, 3, 1] };
+    // Behind the batch; a sequence has a width of 1 between time and channels.
+    let axes: &[usize] = if rank == 2 { &[1, 3] } else { &[1, 2, 3] };
     Value::Image(Tensor::cat(images.collect(), axes[axis]))
 }

@@ -19,22 +19,22 @@ impl Mask {
         self.0.clone().narrow(1, step, 1)
     }
 
-    /// For images: batch, 1, time, 1.
+    /// For images: batch, time, 1, 1.
     fn image(&self) -> Tensor<4> {
         let [batch, time] = self.0.dims();
-        self.0.clone().reshape([batch, 1, time, 1])
+        self.0.clone().reshape([batch, time, 1, 1])
     }
 
-    /// The mean of what is there of `x` (batch, channels, time, width): batch, channels, 1, 1.
+    /// The mean of what is there of `x` (batch, time, width, channels): batch, 1, 1, channels.
     pub(super) fn mean(&self, x: Tensor<4>) -> Tensor<4> {
-        let width = x.dims()[3] as f64;
+        let width = x.dims()[2] as f64;
         let mask = self.image();
-        (x * mask.clone()).sum_dim(3).sum_dim(2) / (mask.sum_dim(2) * width)
+        (x * mask.clone()).sum_dim(2).sum_dim(1) / (mask.sum_dim(1) * width)
     }
 
     /// The maximum of it.
     pub(super) fn max(&self, x: Tensor<4>) -> Tensor<4> {
         // Far below what any layer computes, and what is there changes by nothing.
-        (x + (self.image() - 1.0) * 1e9).max_dim(3).max_dim(2)
+        (x + (self.image() - 1.0) * 1e9).max_dim(2).max_dim(1)
     }
 }

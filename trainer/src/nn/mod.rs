@@ -1,12 +1,13 @@
 //! The thin layer over burn: a graph's weights as burn parameters, its forward pass, losses, optimizers and schedules.
 //!
-//! Nothing outside of this folder and `train/` knows of burn. Images are NCHW in here and NHWC everywhere else.
+//! Nothing outside of this folder and `train/` knows of burn. Images are NHWC, as everywhere.
 
 mod clip;
 mod forward;
 mod init;
 mod loss;
 mod mask;
+mod ops;
 mod optimizer;
 mod params;
 mod recurrent;

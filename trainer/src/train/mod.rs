@@ -10,6 +10,7 @@ mod dashboard;
 mod epoch;
 mod evaluate;
 mod mixup;
+mod memory;
 mod objective;
 mod progress;
 mod rate_finder;

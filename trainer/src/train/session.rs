@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::RunDir;
 use super::epoch::Epoch;
 use super::evaluate::{Evaluation, evaluate};
+use super::memory::keep_freed_pages;
 use super::trainer::Trainer;
 use crate::data::Loaded;
 use crate::files::replace;
@@ -59,6 +60,7 @@ pub fn train(recipe: &Recipe, data: &Loaded, options: &Options) -> Result<(Model
     fs::create_dir_all(&options.out).with_context(|| format!("cannot create {}", options.out.display()))?;
     let run = RunDir(options.out.clone());
     let started = Instant::now();
+    keep_freed_pages();
     let mut trainer = Trainer::new(recipe.clone(), data, options)?;
     trainer.start()?;
     trainer.run()?;
