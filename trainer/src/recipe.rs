@@ -13,6 +13,7 @@ use crate::data::{Augment, Scaling, Source};
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Input, Node, Op};
 use crate::nn::{Initializer, Loss, Optimizer, Schedule};
+use crate::quantize::aware;
 
 /// A run from data to model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub struct Train {
     pub validation: f64,
     /// Stop after so many epochs without a better validation loss, and take the best weights.
     pub patience: Option<usize>,
+    /// Learn with what int8 will compute.
+    pub quantization_aware: Option<aware::Settings>,
 }
 
 /// How ranges of activations are found.
@@ -167,6 +170,9 @@ impl Recipe {
         }
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
+        }
+        if let Some(aware) = &train.quantization_aware {
+            aware.check(train.epochs)?;
         }
         if let (Some(rate), Some(FrontEnd::Spectrum(spectrum))) = (self.data.rate(), &self.front_end)
             && rate != spectrum.rate

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 
 use super::calibrate::Activations;
-use super::equalize::{input, output, outputs};
+use super::weights::{input, largest, output, outputs, step};
 use crate::graph::{Op, Tensor};
 use crate::model::Model;
 
@@ -48,13 +48,9 @@ fn means(values: &[f32], channels: usize) -> Vec<f64> {
 
 /// `ε` of every weight, rounded per output channel as the exporter does.
 fn errors(kernel: &Tensor, count: usize, channel: impl Fn(usize) -> usize) -> Vec<f64> {
-    let mut largest = vec![0f64; count];
-    for (at, &weight) in kernel.data.iter().enumerate() {
-        let most = &mut largest[channel(at)];
-        *most = most.max(f64::from(weight).abs());
-    }
+    let largest = largest(&kernel.data, count, &channel);
     let error = |(at, &weight): (usize, &f32)| {
-        let (scale, weight) = ((largest[channel(at)] / 127.0).max(1e-12), f64::from(weight));
+        let (scale, weight) = (step(largest[channel(at)], 0.0, 1.0), f64::from(weight));
         (weight / scale).round() * scale - weight
     };
     kernel.data.iter().enumerate().map(error).collect()

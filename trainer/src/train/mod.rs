@@ -10,6 +10,7 @@ mod evaluate;
 mod objective;
 mod progress;
 mod session;
+mod start;
 mod step;
 mod trainer;
 

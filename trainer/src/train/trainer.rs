@@ -8,9 +8,12 @@ use super::epoch::Epoch;
 use super::objective::scores;
 use super::progress::Progress;
 use super::session::Options;
-use crate::data::{Dataset, Loaded, Noise, Preprocess, Targets};
+use super::start::start;
+use crate::data::{Dataset, Loaded, Noise, Targets};
+use crate::graph::Graph;
 use crate::model::{Meta, Model};
-use crate::nn::{Loss, Net, Params, initialize, training_device};
+use crate::nn::{Loss, Net, Params, training_device};
+use crate::quantize::aware::Aware;
 use crate::recipe::Recipe;
 
 /// A run in progress.
@@ -26,6 +29,8 @@ pub(super) struct Trainer<'a> {
     /// What is mixed into the training samples.
     pub(super) noise: Option<Noise>,
     pub(super) params: Params,
+    /// From the epoch on in which the network learns with what integers compute.
+    pub(super) aware: Option<Aware>,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) checkpoint: Checkpoint,
     pub(super) progress: Progress,
@@ -33,8 +38,19 @@ pub(super) struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(recipe: Recipe, data: &Loaded, options: &'a Options) -> Result<Self> {
-        let meta = meta(&recipe, &data.train)?;
-        let graph = recipe.graph(&meta.input_shape(&data.train.shape)?)?;
+        let text = toml::to_string(&recipe)?;
+        let checkpoint = Checkpoint::load(&options.out)?.filter(|_| options.resume);
+        let Model { graph, weights, meta } = match &checkpoint {
+            Some(checkpoint) => {
+                ensure!(
+                    checkpoint.recipe == text,
+                    "the checkpoint in {} is of another recipe: train without --resume",
+                    options.out.display()
+                );
+                Model::load(&Checkpoint::weights(&options.out, checkpoint.epochs.len()))?
+            }
+            None => start(&recipe, &data.train, options)?,
+        };
         let net = Net::new(&graph)?;
         let (found, expected) = (net.shapes()[&graph.outputs[0]].iter().product::<usize>(), data.train.target_width());
         ensure!(
@@ -58,30 +74,24 @@ impl<'a> Trainer<'a> {
                 (split.train, Some(split.test))
             }
         };
-        let weights = initialize(&graph, net.shapes(), recipe.train.initializer, recipe.seed);
         let optimizer = recipe.train.optimizer.build(recipe.train.l2);
-        let text = toml::to_string(&recipe)?;
-        let (checkpoint, weights, optimizer) = match Checkpoint::load(&options.out)?.filter(|_| options.resume) {
+        let (checkpoint, optimizer) = match checkpoint {
             Some(checkpoint) => {
-                ensure!(
-                    checkpoint.recipe == text,
-                    "the checkpoint in {} is of another recipe: train without --resume",
-                    options.out.display()
-                );
-                let weights = Model::load(&Checkpoint::weights(&options.out, checkpoint.epochs.len()))?.weights;
                 let optimizer = checkpoint.restore(&options.out, optimizer)?;
-                (checkpoint, weights, optimizer)
+                (checkpoint, optimizer)
             }
             None => {
                 Checkpoint::clear(&options.out)?;
-                (Checkpoint { recipe: text, ..Checkpoint::default() }, weights, optimizer)
+                (Checkpoint { recipe: text, ..Checkpoint::default() }, optimizer)
             }
         };
+        let aware = goes_on(&recipe, &graph, &meta)?;
         Ok(Self {
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),
             noise: Noise::load(&recipe.augment.waveform, recipe.data.rate())?,
+            aware,
             recipe,
             options,
             net,
@@ -97,11 +107,13 @@ impl<'a> Trainer<'a> {
         let last = self.options.stop_after.unwrap_or(usize::MAX).min(self.recipe.train.epochs);
         while self.checkpoint.epochs.len() < last && !self.is_out_of_patience() {
             let number = self.checkpoint.epochs.len() + 1;
+            let is_first = self.begin_awareness(number)?;
             let epoch = self.epoch(number)?;
             self.progress.end(&epoch);
             let best = self.checkpoint.epochs.get(self.checkpoint.best.wrapping_sub(1));
             let loss = |epoch: &Epoch| epoch.validation_loss.unwrap_or(f64::NEG_INFINITY);
-            if best.is_none_or(|best| loss(&epoch) <= loss(best)) {
+            // What integers will compute is not compared with what floats did.
+            if is_first || best.is_none_or(|best| loss(&epoch) <= loss(best)) {
                 self.checkpoint.best = number;
             }
             ensure!(epoch.loss.is_finite(), "the loss is {} after epoch {number}: lower the learning rate", epoch.loss);
@@ -113,7 +125,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn is_out_of_patience(&self) -> bool {
-        let Some(patience) = self.recipe.train.patience else { return false };
+        let is_waiting = self.recipe.train.quantization_aware.is_some() && self.aware.is_none();
+        let Some(patience) = self.recipe.train.patience.filter(|_| !is_waiting) else { return false };
         self.checkpoint.epochs.len() >= self.checkpoint.best + patience && !self.checkpoint.epochs.is_empty()
     }
 
@@ -127,29 +140,29 @@ impl<'a> Trainer<'a> {
     }
 
     fn model(&self, weights: crate::graph::Weights) -> Model {
-        Model { graph: self.net.graph().clone(), weights, meta: self.meta.clone() }
+        let mut meta = self.meta.clone();
+        meta.ranges = self.aware.as_ref().map(|aware| aware.ranges().clone()).unwrap_or_default();
+        Model { graph: self.net.graph().clone(), weights, meta }
     }
 
     /// The model of the best epoch.
     pub(super) fn finish(self) -> Result<(Model, Vec<Epoch>)> {
         let best = Model::load(&Checkpoint::weights(&self.options.out, self.checkpoint.best))?;
-        Ok((self.model(best.weights), self.checkpoint.epochs))
+        Ok((best, self.checkpoint.epochs))
+    }
+
+    /// Begins to round where the recipe says so; whether it was now.
+    fn begin_awareness(&mut self, epoch: usize) -> Result<bool> {
+        let settings = self.recipe.train.quantization_aware.filter(|settings| epoch > settings.after);
+        let Some(settings) = settings.filter(|_| self.aware.is_none()) else { return Ok(false) };
+        let model = self.model(self.params.to_weights(self.net.graph()));
+        self.aware = Some(Aware::calibrated(&model, &self.train, self.recipe.quantize, settings)?);
+        Ok(true)
     }
 }
 
-/// What a model will know of its data.
-fn meta(recipe: &Recipe, train: &Dataset) -> Result<Meta> {
-    let neutral = Preprocess { gain: vec![1.0], offset: vec![0.0], range: None };
-    let masked = !train.lengths.is_empty();
-    let (classes, front_end) = (train.classes.clone(), recipe.front_end.clone());
-    let mut meta = Meta { preprocess: neutral, classes, front_end, masked };
-    meta.preprocess = if meta.front_end.is_some() {
-        let all: Vec<usize> = (0..train.len()).collect();
-        let inputs = meta.inputs(train, &all)?;
-        let features = Dataset { shape: meta.input_shape(&train.shape)?, inputs, range: None, ..train.select(&[]) };
-        Preprocess::fit(recipe.scaling, &features)?
-    } else {
-        Preprocess::fit(recipe.scaling, train)?
-    };
-    Ok(meta)
+/// What a checkpoint of a later epoch knows already.
+fn goes_on(recipe: &Recipe, graph: &Graph, meta: &Meta) -> Result<Option<Aware>> {
+    let settings = recipe.train.quantization_aware.filter(|_| !meta.ranges.is_empty());
+    settings.map(|settings| Aware::new(graph, meta.ranges.clone(), recipe.quantize, settings)).transpose()
 }
