@@ -101,6 +101,22 @@ pub enum Calibration {
     Entropy,
 }
 
+impl Calibration {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Mse, Self::MinMax, Self::Percentile, Self::Entropy];
+}
+
+/// Who says what is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The other fields.
+    #[default]
+    Fixed,
+    /// What is measured to help, tensor by tensor and layer by layer; of the other fields only `samples` counts.
+    Auto,
+}
+
 const fn samples() -> usize {
     512
 }
@@ -109,6 +125,8 @@ const fn samples() -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quantize {
+    /// Who says what is done.
+    pub method: Method,
     /// How ranges of activations are found.
     pub calibration: Calibration,
     /// Training samples that are looked at for it.
@@ -117,11 +135,20 @@ pub struct Quantize {
     pub equalize: bool,
     /// Whether biases make up for the mean error of the rounded weights.
     pub bias_correction: bool,
+    /// Whether weights are rounded up or down for the outputs of their layer, instead of to the nearest.
+    pub adaround: bool,
 }
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self { calibration: Calibration::default(), samples: samples(), equalize: false, bias_correction: false }
+        Self {
+            method: Method::default(),
+            calibration: Calibration::default(),
+            samples: samples(),
+            equalize: false,
+            bias_correction: false,
+            adaround: false,
+        }
     }
 }
 

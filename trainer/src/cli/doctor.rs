@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
-use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine};
+use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine, needs_training};
 use thumbnet_trainer::quantize::quantize_with_reference;
 use thumbnet_trainer::train::RunDir;
 use thumbnet_trainer::verify::golden_inputs;
 
+use super::export::chosen;
 use super::{Choice, Trained, default_model, write};
 
 #[derive(clap::Args)]
@@ -63,7 +64,9 @@ pub fn doctor(args: &Args) -> Result<()> {
         println!("{remedy:28}{decibels:6.1} dB  {}", if *kept { "kept" } else { "no help" });
     }
     println!();
+    quantized.choices.iter().for_each(chosen);
     accuracy(&after);
+    needs_training(&after).iter().for_each(|advice| println!("{advice}"));
     println!("written to {}, the choice to {}", path.display(), file.display());
     Ok(())
 }

@@ -9,7 +9,7 @@
 
 use anyhow::{Context, Result};
 
-use super::weights::{input, output, outputs};
+use super::weights::{input, is_linear, output, outputs};
 use crate::graph::{Graph, Node, Op, Tensor, Weights};
 use crate::model::Model;
 
@@ -31,10 +31,6 @@ pub(super) fn equalize(model: &mut Model) -> Result<()> {
         }
     }
     Ok(())
-}
-
-const fn is_linear(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::Dense { .. })
 }
 
 /// The linear layer that alone reads what a linear layer computes, through homogeneous operators.

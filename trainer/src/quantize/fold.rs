@@ -93,7 +93,7 @@ fn affine(weights: &mut Weights, node: &Node) -> Result<(Vec<f32>, Vec<f32>)> {
 }
 
 /// Gives a linear layer a bias. `false` where it is none.
-fn take_bias(graph: &mut Graph, name: &str) -> bool {
+pub(super) fn take_bias(graph: &mut Graph, name: &str) -> bool {
     let layer = graph.nodes.iter_mut().find(|node| node.name == name).map(|node| &mut node.op);
     let Some(Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } | Op::Dense { bias, .. }) = layer else {
         return false;

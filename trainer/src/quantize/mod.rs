@@ -3,9 +3,11 @@
 //! Activations per tensor and asymmetric, weights per output channel and symmetric in −127..127, biases in 32 bits at
 //! `s_input · s_weights`, as TensorFlow Lite specifies. Ranges come from training samples, or from training itself (`aware`).
 
+mod adaround;
 pub mod aware;
 mod bias_correction;
 mod calibrate;
+mod choose;
 pub mod doctor;
 mod entropy;
 mod equalize;
@@ -18,9 +20,12 @@ mod recurrent;
 mod scale;
 mod weights;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 pub use calibrate::activations as float_values;
+pub use choose::Choices;
 pub use fold::fold;
 pub use grid::Ranges;
 use rand::SeedableRng;
@@ -33,7 +38,7 @@ use crate::compile::Program;
 use crate::data::Dataset;
 use crate::graph::{Graph, Op};
 use crate::model::Model;
-use crate::recipe::Quantize;
+use crate::recipe::{Method, Quantize};
 
 /// A program, and the float network that it stands for.
 #[derive(Clone, Debug)]
@@ -42,6 +47,8 @@ pub struct Quantized {
     pub reference: Model,
     /// In integers.
     pub program: Program,
+    /// What `method = "auto"` has chosen.
+    pub choices: Option<Choices>,
 }
 
 /// Quantizes a trained model with samples of its training set.
@@ -59,20 +66,31 @@ pub fn quantize(model: &Model, data: &Dataset, options: Quantize) -> Result<Prog
 /// As [`quantize`].
 pub fn quantize_with_reference(model: &Model, data: &Dataset, options: Quantize) -> Result<Quantized> {
     let mut reference = fold::fold(model)?;
-    let samples = calibration_samples(data, options.samples);
+    let (samples, held_out) = calibration_samples(data, options.samples);
     if !model.meta.ranges.is_empty() {
         let program = lower::lower(&reference, &trained_ranges(&reference, data, &samples)?)?;
-        return Ok(Quantized { reference, program });
+        return Ok(Quantized { reference, program, choices: None });
+    }
+    if options.method == Method::Auto {
+        let (reference, changed, ranges, choices) = choose::choose(&reference, data, &samples, &held_out)?;
+        let program = lower::lower(&changed, &ranges)?;
+        return Ok(Quantized { reference, program, choices: Some(choices) });
     }
     if options.equalize {
         equalize::equalize(&mut reference)?;
     }
     let seen = calibrate::activations(&reference, data, &samples)?;
-    let corrected =
-        if options.bias_correction { bias_correction::correct(&reference, &seen)? } else { reference.clone() };
     let ranges = calibrate::ranges(&reference, &seen, |_| options.calibration);
-    let program = lower::lower(&corrected, &ranges)?;
-    Ok(Quantized { reference, program })
+    let all: BTreeSet<String> = reference.graph.nodes.iter().map(|node| node.name.clone()).collect();
+    let mut changed = reference.clone();
+    if options.adaround {
+        changed = adaround::round(&reference, &seen, &ranges, &all)?;
+    }
+    if options.bias_correction {
+        changed = bias_correction::correct(&reference, &changed, &seen, &all)?;
+    }
+    let program = lower::lower(&changed, &ranges)?;
+    Ok(Quantized { reference, program, choices: None })
 }
 
 /// The ranges that training with fake quantization has found. It does not round the memories of recurrent layers, so that theirs
@@ -103,10 +121,17 @@ pub fn equalized(model: &Model) -> Result<Model> {
     Ok(model)
 }
 
-/// The training samples that ranges are measured on.
-fn calibration_samples(data: &Dataset, count: usize) -> Vec<usize> {
+/// Samples that judge a choice.
+const HELD_OUT: usize = 128;
+
+/// The training samples that ranges are measured on, and some of the others, or of these where there are none.
+fn calibration_samples(data: &Dataset, count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut samples: Vec<usize> = (0..data.len()).collect();
     samples.shuffle(&mut StdRng::seed_from_u64(0));
-    samples.truncate(count.max(1));
-    samples
+    let mut held_out = samples.split_off(count.clamp(1, samples.len()));
+    held_out.truncate(HELD_OUT);
+    if held_out.is_empty() {
+        held_out = samples.iter().copied().take(HELD_OUT).collect();
+    }
+    (samples, held_out)
 }

@@ -18,6 +18,11 @@ pub(super) fn largest(weights: &[f32], channels: usize, channel: impl Fn(usize) 
     largest
 }
 
+/// Whether a layer has a kernel and, for each output channel, a bias.
+pub(super) const fn is_linear(op: &Op) -> bool {
+    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::Dense { .. })
+}
+
 /// Output channels of a layer's kernel.
 pub(super) fn outputs(node: &Node, kernel: &Tensor) -> usize {
     let is_last = matches!(node.op, Op::DepthwiseConv2d { .. });

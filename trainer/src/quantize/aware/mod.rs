@@ -120,7 +120,7 @@ impl Aware {
     /// The data does not fit the model.
     pub fn calibrated(model: &Model, data: &Dataset, options: Quantize, settings: Settings) -> Result<Self> {
         let folded = super::fold(model)?;
-        let seen = calibrate::activations(&folded, data, &calibration_samples(data, options.samples))?;
+        let seen = calibrate::activations(&folded, data, &calibration_samples(data, options.samples).0)?;
         let ranges = calibrate::ranges(&folded, &seen, |_| options.calibration);
         Self::new(&model.graph, ranges, options, settings)
     }

@@ -7,7 +7,7 @@ use crate::compile::compile;
 use crate::data::Dataset;
 use crate::model::Model;
 use crate::quantize::{float_values, quantize_with_reference};
-use crate::recipe::{Calibration, Quantize};
+use crate::recipe::{Calibration, Method, Quantize};
 use crate::verify::{decibels, integer_values};
 
 /// One remedy.
@@ -28,13 +28,15 @@ const GAIN: f64 = 0.2;
 type Change = fn(Quantize) -> Quantize;
 
 /// In the order of their cost.
-const REMEDIES: [(&str, Change); 6] = [
+const REMEDIES: [(&str, Change); 8] = [
     ("calibration = \"mse\"", |options| Quantize { calibration: Calibration::Mse, ..options }),
     ("calibration = \"percentile\"", |options| Quantize { calibration: Calibration::Percentile, ..options }),
     ("calibration = \"min_max\"", |options| Quantize { calibration: Calibration::MinMax, ..options }),
     ("calibration = \"entropy\"", |options| Quantize { calibration: Calibration::Entropy, ..options }),
     ("equalize = true", |options| Quantize { equalize: true, ..options }),
     ("bias_correction = true", |options| Quantize { bias_correction: true, ..options }),
+    ("adaround = true", |options| Quantize { adaround: true, ..options }),
+    ("method = \"auto\"", |options| Quantize { method: Method::Auto, ..options }),
 ];
 
 /// Tries every remedy on the best options so far, judged on the first `samples` of `data`, which should not be the test set.
@@ -46,7 +48,9 @@ pub fn cure(model: &Model, data: &Dataset, options: Quantize, samples: usize) ->
     let measure = |options: Quantize| -> Result<f64> { score(model, data, options, &samples) };
     let (mut best, mut most) = (options, measure(options)?);
     let mut trials = vec![Trial { remedy: "as it is".into(), decibels: most, kept: true }];
-    for (name, change) in REMEDIES {
+    // What training has rounded is not changed any more, and `auto` has tried everything.
+    let is_done = !model.meta.ranges.is_empty() || options.method == Method::Auto;
+    for (name, change) in REMEDIES.into_iter().filter(|_| !is_done) {
         let changed = change(best);
         if changed == best {
             continue;
