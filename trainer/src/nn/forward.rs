@@ -86,6 +86,15 @@ impl Rounding for Exact {
     }
 }
 
+/// How a layer goes through a sequence.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// Which steps are there, where not all are.
+    mask: Option<&'a Mask>,
+    /// As [`Rounding::state`].
+    state: Option<fn(Tensor<2>) -> Tensor<2>>,
+}
+
 /// A graph that is ready to be computed.
 #[derive(Clone, Debug)]
 pub struct Net {
@@ -154,7 +163,8 @@ impl Net {
         for (node, slots) in self.graph.nodes.iter().zip(&self.slots) {
             let inputs: Vec<Value> = node.inputs.iter().map(|name| values[name].clone()).collect();
             let mask = mask.filter(|_| self.padded.contains(&node.inputs[0]));
-            let value = self.node(params, node, *slots, inputs, mask, rounding.state(), &mut values);
+            let way = Way { mask, state: rounding.state() };
+            let value = self.node(params, node, *slots, inputs, way, &mut values);
             values.insert(node.name.clone(), rounding.value(&node.name, value));
         }
         values
@@ -166,11 +176,11 @@ impl Net {
         node: &graph::Node,
         slots: Slots,
         mut inputs: Vec<Value>,
-        mask: Option<&Mask>,
-        state: Option<fn(Tensor<2>) -> Tensor<2>>,
+        way: Way<'_>,
         others: &mut BTreeMap<String, Value>,
     ) -> Value {
         let x = inputs.remove(0);
+        let mask = way.mask;
         let bias = || slots.bias.map(|bias| params.biases[bias].val());
         match &node.op {
             Op::Conv2d { kernel, stride, dilation, padding, .. } => x.map4(|x| {
@@ -231,7 +241,7 @@ impl Net {
             Op::ArgMax => x.map4(|x| x.argmax(1).float()),
             Op::Delta { width, centered } => x.map4(|x| delta(x, *width, *centered)),
             op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
-                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, mask, state, others),
+                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, way, others),
                 (x, _) => x,
             },
         }
@@ -254,8 +264,7 @@ fn recurrence(
     slots: Slots,
     layer: Recurrence,
     x: Tensor<4>,
-    mask: Option<&Mask>,
-    state: Option<fn(Tensor<2>) -> Tensor<2>>,
+    way: Way<'_>,
     values: &mut BTreeMap<String, Value>,
 ) -> Value {
     let bias = |slot: Option<usize>| slot.map(|slot| params.biases[slot].val());
@@ -264,10 +273,10 @@ fn recurrence(
         recurrent: params.matrices[slots.recurrent].val(),
         bias: bias(slots.bias).expect("a recurrent layer has a bias"),
         recurrent_bias: bias(slots.recurrent_bias),
-        state,
+        state: way.state,
     };
     let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x), mask, !is_training);
+    let answer = recurrent(layer, &kernels, steps(x), way.mask, !is_training);
     if let Some(memories) = answer.memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }

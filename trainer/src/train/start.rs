@@ -45,7 +45,7 @@ fn trained(recipe: &Recipe, train: &Dataset, path: &Path) -> Result<Model> {
         path.display()
     );
     ensure!(
-        model.meta.classes == train.classes && model.meta.masked == !train.lengths.is_empty(),
+        model.meta.classes == train.classes && model.meta.masked != train.lengths.is_empty(),
         "{} was trained on {:?}, the data has {:?}: it must be the same kind of data",
         path.display(),
         model.meta.classes,
