@@ -57,7 +57,8 @@ pub fn doctor(args: &Args) -> Result<()> {
     let file = RunDir(args.run.clone()).recipe();
     write(&file, toml::to_string(&recipe).context("the recipe cannot be written")?.as_bytes())?;
     if args.json {
-        return json(&serde_json::json!({ "before": before, "trials": trials, "after": after }));
+        let choices = &quantized.choices;
+        return json(&serde_json::json!({ "before": before, "trials": trials, "choices": choices, "after": after }));
     }
     println!("\nremedy                        scores");
     for Trial { remedy, decibels, kept } in &trials {
@@ -66,7 +67,8 @@ pub fn doctor(args: &Args) -> Result<()> {
     println!();
     quantized.choices.iter().for_each(chosen);
     accuracy(&after);
-    needs_training(&after).iter().for_each(|advice| println!("{advice}"));
+    let is_untrained = model.meta.ranges.is_empty();
+    needs_training(&after).iter().filter(|_| is_untrained).for_each(|advice| println!("{advice}"));
     println!("written to {}, the choice to {}", path.display(), file.display());
     Ok(())
 }

@@ -14,14 +14,11 @@ use super::fold::take_bias;
 use super::grid::{Grid, Ranges, grid};
 use super::lower::lower;
 use super::weights::is_linear;
-use super::{adaround, bias_correction, equalize};
-use crate::compile::compile;
+use super::{adaround, bias_correction, equalize, judge};
 use crate::data::Dataset;
 use crate::graph::{Node, Weights};
 use crate::model::Model;
 use crate::recipe::Calibration;
-use crate::train;
-use crate::verify::{decibels, integer_values};
 
 /// What must be gained by a choice for one tensor or layer, in decibels: less is chance.
 const GAIN: f64 = 0.05;
@@ -59,9 +56,8 @@ struct Candidate {
 struct Judge<'a> {
     data: &'a Dataset,
     samples: &'a [usize],
-    /// The node that is compared, and its float values.
-    scores: String,
-    truth: Vec<f32>,
+    /// The float values for them.
+    values: Activations,
 }
 
 /// Quantizes a folded model with ranges of the samples `seen_on`, as judged on `held_out`. Gives the float network, the one whose
@@ -75,9 +71,7 @@ pub(super) fn choose(
     seen_on: &[usize],
     held_out: &[usize],
 ) -> Result<(Model, Model, Ranges, Choices)> {
-    let scores = train::scores(&folded.graph);
-    let truth = calibrate::activations(folded, data, held_out)?.remove(&scores).context("scores are a node")?;
-    let judge = Judge { data, samples: held_out, scores, truth };
+    let judge = Judge { data, samples: held_out, values: calibrate::activations(folded, data, held_out)? };
     let mut equalized = folded.clone();
     equalize::equalize(&mut equalized)?;
     let [plain, equalized] = [folded.clone(), equalized].map(|reference| judge.uniform(reference, seen_on));
@@ -101,11 +95,7 @@ pub(super) fn choose(
 
 impl Judge<'_> {
     fn measure(&self, changed: &Model, ranges: &Ranges) -> Result<f64> {
-        let bytes = compile(&lower(changed, ranges)?, &[])?.bytes;
-        let computed = integer_values(&bytes, self.data, self.samples)?;
-        let found = computed.iter().find(|computed| computed.name == self.scores).or(computed.last());
-        let found = found.context("the program computes something")?;
-        Ok(decibels(self.truth.iter().map(|&x| f64::from(x)).zip(found.real())))
+        judge::scores(&lower(changed, ranges)?, &changed.graph, &self.values, self.data, self.samples)
     }
 
     /// The best calibration for all tensors alike.

@@ -14,6 +14,7 @@ mod equalize;
 mod fold;
 mod front_end;
 mod grid;
+mod judge;
 mod lower;
 mod overflow;
 mod recurrent;

@@ -8,9 +8,9 @@ mod checkpoint;
 mod epoch;
 mod evaluate;
 mod objective;
+mod origin;
 mod progress;
 mod session;
-mod start;
 mod step;
 mod trainer;
 

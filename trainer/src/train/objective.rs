@@ -1,7 +1,5 @@
 //! What is made small: scores, their loss and their hits, in training and on the validation samples.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use burn::tensor::{Tensor, TensorData};
 
@@ -10,7 +8,7 @@ use super::evaluate::argmax;
 use super::trainer::Trainer;
 use crate::data::{Dataset, Targets};
 use crate::graph::{Graph, Op};
-use crate::nn::{Params, Value};
+use crate::nn::{Mask, Params, Value};
 
 impl Trainer<'_> {
     /// The loss of a batch; of its steps that are there where each has a label.
@@ -24,10 +22,12 @@ impl Trainer<'_> {
         loss * (rows as f64 / data.answers(batch) as f64)
     }
 
-    /// What the loss takes of all that was computed.
-    pub(super) fn scores(&self, mut values: BTreeMap<String, Value>) -> Result<Tensor<2>> {
-        // A normalization there is a part of the layer before it by then.
-        let name = self.aware.as_ref().map_or_else(|| self.scores.clone(), |aware| scores(aware.folded()));
+    pub(super) fn scores(&self, params: &Params, input: Value, mask: Option<&Mask>) -> Result<Tensor<2>> {
+        let (mut values, name) = match &self.aware {
+            // A normalization behind the scores is a part of their layer.
+            Some(aware) => (aware.forward(params, input, mask), scores(aware.folded())),
+            None => (self.net.forward_masked(params, input, mask), self.scores.clone()),
+        };
         Ok(values.remove(&name).context("the graph computes its own nodes")?.flat())
     }
 
@@ -39,12 +39,8 @@ impl Trainer<'_> {
         for batch in batches(&order, 256) {
             let numbers = self.meta.inputs(data, batch)?;
             let mask = self.meta.mask(data, batch, &device);
-            let input = Value::new(numbers, batch.len(), self.shape(), &device);
-            let values = match &self.aware {
-                Some(aware) => aware.forward(&params, input, mask.as_ref()),
-                None => self.net.forward_masked(&params, input, mask.as_ref()),
-            };
-            let scores = self.scores(values)?;
+            let scores =
+                self.scores(&params, Value::new(numbers, batch.len(), self.shape(), &device), mask.as_ref())?;
             let batch_loss = self.loss(scores.clone(), data, batch);
             loss += f64::from(batch_loss.into_scalar::<f32>()) * batch.len() as f64;
             right += hits(scores, data, batch);

@@ -51,11 +51,7 @@ impl Trainer<'_> {
         let device = training_device();
         let input = Value::new(numbers, batch.len(), self.shape(), &device);
         let mask = self.meta.mask(&self.train, batch, &device);
-        let values = match &mut self.aware {
-            Some(aware) => aware.learn(&self.params, input, mask.as_ref()),
-            None => self.net.forward_masked(&self.params, input, mask.as_ref()),
-        };
-        let scores = self.scores(values)?;
+        let scores = self.scores(&self.params, input, mask.as_ref())?;
         let loss = self.loss(scores.clone(), &self.train, batch);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.params);
         self.params = self.optimizer.step(rate, self.params.clone(), gradients);

@@ -6,9 +6,9 @@ use burn::optim::ModuleOptimizer;
 use super::checkpoint::Checkpoint;
 use super::epoch::Epoch;
 use super::objective::scores;
+use super::origin::origin;
 use super::progress::Progress;
 use super::session::Options;
-use super::start::start;
 use crate::data::{Dataset, Loaded, Noise, Targets};
 use crate::graph::Graph;
 use crate::model::{Meta, Model};
@@ -38,19 +38,7 @@ pub(super) struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(recipe: Recipe, data: &Loaded, options: &'a Options) -> Result<Self> {
-        let text = toml::to_string(&recipe)?;
-        let checkpoint = Checkpoint::load(&options.out)?.filter(|_| options.resume);
-        let Model { graph, weights, meta } = match &checkpoint {
-            Some(checkpoint) => {
-                ensure!(
-                    checkpoint.recipe == text,
-                    "the checkpoint in {} is of another recipe: train without --resume",
-                    options.out.display()
-                );
-                Model::load(&Checkpoint::weights(&options.out, checkpoint.epochs.len()))?
-            }
-            None => start(&recipe, &data.train, options)?,
-        };
+        let Model { graph, weights, mut meta } = origin(&recipe, &data.train, options)?;
         let net = Net::new(&graph)?;
         let (found, expected) = (net.shapes()[&graph.outputs[0]].iter().product::<usize>(), data.train.target_width());
         ensure!(
@@ -75,23 +63,31 @@ impl<'a> Trainer<'a> {
             }
         };
         let optimizer = recipe.train.optimizer.build(recipe.train.l2);
-        let (checkpoint, optimizer) = match checkpoint {
+        let text = toml::to_string(&recipe)?;
+        let (checkpoint, weights, optimizer) = match Checkpoint::load(&options.out)?.filter(|_| options.resume) {
             Some(checkpoint) => {
+                ensure!(
+                    checkpoint.recipe == text,
+                    "the checkpoint in {} is of another recipe: train without --resume",
+                    options.out.display()
+                );
+                let Model { weights, meta: Meta { ranges, .. }, .. } =
+                    Model::load(&Checkpoint::weights(&options.out, checkpoint.epochs.len()))?;
+                meta.ranges = ranges;
                 let optimizer = checkpoint.restore(&options.out, optimizer)?;
-                (checkpoint, optimizer)
+                (checkpoint, weights, optimizer)
             }
             None => {
                 Checkpoint::clear(&options.out)?;
-                (Checkpoint { recipe: text, ..Checkpoint::default() }, optimizer)
+                (Checkpoint { recipe: text, ..Checkpoint::default() }, weights, optimizer)
             }
         };
-        let aware = goes_on(&recipe, &graph, &meta)?;
         Ok(Self {
+            aware: goes_on(&recipe, &graph, &meta)?,
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),
             noise: Noise::load(&recipe.augment.waveform, recipe.data.rate())?,
-            aware,
             recipe,
             options,
             net,
@@ -140,9 +136,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn model(&self, weights: crate::graph::Weights) -> Model {
-        let mut meta = self.meta.clone();
-        meta.ranges = self.aware.as_ref().map(|aware| aware.ranges().clone()).unwrap_or_default();
-        Model { graph: self.net.graph().clone(), weights, meta }
+        let ranges = self.aware.as_ref().map(Aware::ranges).unwrap_or_default();
+        Model { graph: self.net.graph().clone(), weights, meta: Meta { ranges, ..self.meta.clone() } }
     }
 
     /// The model of the best epoch.

@@ -106,3 +106,49 @@ impl Weight {
         (self.floor + self.up().round()).clamp(-127.0, 127.0) as f32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    /// Second moments of rectified mixtures of a few numbers, as layers see them.
+    fn moments(taps: usize, rng: &mut StdRng) -> Vec<f32> {
+        let mix: Vec<f32> = (0..taps * taps / 6).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let mut moments = vec![0f32; taps * taps];
+        for _ in 0..500 {
+            let sources: Vec<f32> = (0..taps / 6).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let mixed =
+                |tap: usize| sources.iter().zip(&mix[tap * taps / 6..]).map(|(s, m)| s * m).sum::<f32>().max(0.0);
+            let window: Vec<f32> = (0..taps).map(mixed).collect();
+            let pairs = window.iter().flat_map(|x| window.iter().map(move |y| x * y));
+            moments.iter_mut().zip(pairs).for_each(|(sum, product)| *sum += product);
+        }
+        moments
+    }
+
+    #[test]
+    fn outputs_are_nearer_than_with_weights_rounded_to_the_nearest() {
+        let mut rng = StdRng::seed_from_u64(5);
+        for _ in 0..4 {
+            let moments = moments(72, &mut rng);
+            let weights: Vec<f32> = (0..72).map(|_| rng.random_range(-127.0..127.0)).collect();
+            let change = |rounded: &[f32]| rounded.iter().zip(&weights).map(|(q, w)| q - w).collect::<Vec<_>>();
+            let rounded = round(&moments, &weights);
+            assert!(change(&rounded).iter().all(|change| change.abs() < 1.0));
+            assert!(rounded.iter().all(|q| q.fract() == 0.0 && q.abs() <= 127.0));
+            let nearest: Vec<f32> = weights.iter().map(|w| w.round()).collect();
+            let share = error(&moments, &change(&rounded)) / error(&moments, &change(&nearest));
+            println!("{share:.3} of the error");
+            assert!(share < 0.5, "{share}");
+        }
+    }
+
+    #[test]
+    fn whole_weights_and_dead_inputs_stay() {
+        assert_eq!(round(&[1.0, 0.5, 0.5, 1.0], &[127.0, -3.0]), [127.0, -3.0]);
+        assert_eq!(round(&[0.0; 4], &[1.4, -1.6]), [1.0, -2.0]);
+    }
+}

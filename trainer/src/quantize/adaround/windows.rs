@@ -90,3 +90,27 @@ fn image(shape: &[usize]) -> [usize; 3] {
         _ => [1, 1, shape.iter().product()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Padding;
+
+    #[test]
+    fn a_window_is_what_the_convolution_reads() {
+        let (kernel, stride) = (Pair([2, 3]), Pair([2, 2]));
+        let op = Op::Conv2d { filters: 1, kernel, stride, dilation: Pair([1, 2]), padding: Padding::Same, bias: false };
+        let node = Node { name: "c".into(), inputs: vec!["x".into()], op };
+        // Three rows of four pixels of two channels: pixel p has 2p and 2p + 1. Reach 2×5, padding of 0, 1 and 1, 2.
+        let windows = Windows::new(&node, &[3, 4, 2], &[2, 2, 1]);
+        let sample: Vec<f32> = (0..24u8).map(f32::from).collect();
+        let mut window = Vec::new();
+        windows.window(&sample, 1, None, &mut window);
+        assert_eq!(window, [2.0, 3.0, 6.0, 7.0, 0.0, 0.0, 10.0, 11.0, 14.0, 15.0, 0.0, 0.0]);
+        windows.window(&sample, 2, Some(1), &mut window);
+        assert_eq!(window, [0.0, 19.0, 23.0, 0.0, 0.0, 0.0]);
+        let dense = Node { op: Op::Dense { units: 1, bias: false }, ..node };
+        let moments = Windows::new(&dense, &[2], &[1]).moments(&[1.0, 2.0, 3.0, -1.0], None);
+        assert_eq!(moments, [5.0, -0.5, -0.5, 2.5]);
+    }
+}

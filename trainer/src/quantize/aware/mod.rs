@@ -25,6 +25,7 @@ mod fold;
 mod round;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail, ensure};
 use burn::tensor::Tensor;
@@ -87,7 +88,7 @@ pub fn check_statistics(graph: &Graph, settings: &Settings, has_statistics: bool
 }
 
 /// A network that is trained with fake quantization.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Aware {
     /// As it is trained.
     graph: Graph,
@@ -95,7 +96,8 @@ pub struct Aware {
     /// As it is computed: folded.
     net: Net,
     rules: BTreeMap<String, Rule>,
-    ranges: Ranges,
+    /// They move in a forward pass, as the running statistics of a normalization do.
+    ranges: Mutex<Ranges>,
     momentum: f64,
     method: Calibration,
 }
@@ -148,7 +150,15 @@ impl Aware {
             ensure!(known.contains_key(name), "no range is known for \"{name}\": the ranges are of another network");
         }
         let (momentum, method) = (settings.momentum, options.calibration);
-        Ok(Self { graph: graph.clone(), folds, net: Net::new(&folded)?, rules, ranges, momentum, method })
+        Ok(Self {
+            graph: graph.clone(),
+            folds,
+            net: Net::new(&folded)?,
+            rules,
+            ranges: Mutex::new(ranges),
+            momentum,
+            method,
+        })
     }
 
     /// The graph that is computed.
@@ -159,37 +169,23 @@ impl Aware {
 
     /// The ranges as they are now.
     #[must_use]
-    pub const fn ranges(&self) -> &Ranges {
-        &self.ranges
+    pub fn ranges(&self) -> Ranges {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Computes every node for a batch, as the integers will.
+    /// Computes every node for a batch, as the integers will. Where gradients are computed, ranges take the batch in.
     #[must_use]
     pub fn forward(&self, params: &Params, input: Value, mask: Option<&Mask>) -> BTreeMap<String, Value> {
-        self.pass(params, input, mask, false).0
-    }
-
-    /// The same, and ranges take the batch in.
-    #[must_use]
-    pub fn learn(&mut self, params: &Params, input: Value, mask: Option<&Mask>) -> BTreeMap<String, Value> {
-        let (values, ranges) = self.pass(params, input, mask, true);
-        self.ranges = ranges;
-        values
-    }
-
-    fn pass(
-        &self,
-        params: &Params,
-        input: Value,
-        mask: Option<&Mask>,
-        is_learning: bool,
-    ) -> (BTreeMap<String, Value>, Ranges) {
-        let quants = quants(self.folded(), &self.ranges);
+        let ranges = self.ranges();
+        let quants = quants(self.folded(), &ranges);
         let mut folded = fold::params(params, &self.graph, self.folded(), &self.folds);
         round::params(&mut folded, self.folded(), &quants);
-        let mut pass = Pass { aware: self, ranges: self.ranges.clone(), quants, is_learning };
+        let mut pass = Pass { aware: self, ranges, quants, is_learning: round::is_learning(&input) };
         let values = self.net.forward_rounded(&folded, input, mask, &mut pass);
-        (values, pass.ranges)
+        if pass.is_learning {
+            *self.ranges.lock().unwrap_or_else(PoisonError::into_inner) = pass.ranges;
+        }
+        values
     }
 }
 

@@ -63,6 +63,14 @@ fn numbers<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
     x.clone().inner().into_data().try_into_vec::<f32>().expect("all tensors here are f32")
 }
 
+/// Whether gradients are computed.
+pub(super) fn is_learning(x: &Value) -> bool {
+    match x {
+        Value::Image(x) => x.is_autodiff(),
+        Value::Flat(x) => x.is_autodiff(),
+    }
+}
+
 /// Some of the values of a batch, spread over it.
 pub(super) fn sample(value: &Value) -> Vec<f32> {
     let all = match value {

@@ -3,12 +3,10 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::compile::compile;
 use crate::data::Dataset;
 use crate::model::Model;
-use crate::quantize::{float_values, quantize_with_reference};
+use crate::quantize::{float_values, judge, quantize_with_reference};
 use crate::recipe::{Calibration, Method, Quantize};
-use crate::verify::{decibels, integer_values};
 
 /// One remedy.
 #[derive(Clone, Debug, Serialize)]
@@ -68,14 +66,6 @@ pub fn cure(model: &Model, data: &Dataset, options: Quantize, samples: usize) ->
 /// Signal to noise of what the last softmax reads, or of the output.
 fn score(model: &Model, data: &Dataset, options: Quantize, samples: &[usize]) -> Result<f64> {
     let quantized = quantize_with_reference(model, data, options)?;
-    let scores = crate::train::scores(&quantized.reference.graph);
     let values = float_values(&quantized.reference, data, samples)?;
-    let bytes = compile(&quantized.program, &[])?.bytes;
-    let computed = integer_values(&bytes, data, samples)?;
-    let found = computed.iter().find(|computed| computed.name == scores).or(computed.last());
-    Ok(found.map_or(f64::NEG_INFINITY, |found| {
-        values
-            .get(&found.name)
-            .map_or(f64::NEG_INFINITY, |real| decibels(real.iter().map(|&x| f64::from(x)).zip(found.real())))
-    }))
+    judge::scores(&quantized.program, &quantized.reference.graph, &values, data, samples)
 }

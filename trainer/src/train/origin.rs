@@ -1,4 +1,4 @@
-//! What a run goes on from: nothing, a trained model, or its own last checkpoint.
+//! What a run begins with: weights of chance, or a trained model.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::quantize::{Ranges, aware, equalized, folded};
 use crate::recipe::Recipe;
 
 /// The network before the first epoch.
-pub(super) fn start(recipe: &Recipe, train: &Dataset, options: &Options) -> Result<Model> {
+pub(super) fn origin(recipe: &Recipe, train: &Dataset, options: &Options) -> Result<Model> {
     let (model, has_statistics) = match &options.from {
         Some(path) => (trained(recipe, train, path)?, true),
         None => (fresh(recipe, train)?, false),
