@@ -19,6 +19,7 @@ mod lower;
 mod overflow;
 mod recurrent;
 mod scale;
+mod spread;
 mod weights;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,6 @@
 //! The windows of a layer's input, one for each output pixel.
 
+use super::super::spread::stride;
 use crate::graph::{Node, Op, Pair};
 
 /// Windows that are looked at.
@@ -42,8 +43,7 @@ impl Windows {
         let [height, width, channels] = self.input;
         let per_sample = self.output[0] * self.output[1];
         let all = values.len() / (height * width * channels).max(1) * per_sample;
-        // Odd, so that it does not always meet the same column.
-        let stride = all.div_ceil(WINDOWS) | 1;
+        let stride = stride(all, WINDOWS);
         let taps = self.kernel.0[0] * self.kernel.0[1] * channel.map_or(channels, |_| 1);
         let mut moments = vec![0f32; taps * taps];
         let mut window = Vec::with_capacity(taps);

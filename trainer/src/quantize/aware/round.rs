@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::super::grid::SYMMETRIC;
 use super::super::scale::Quant;
+use super::super::spread::stride;
 use super::super::weights;
 use super::fold::param;
 use crate::graph::{Graph, Node, Op};
@@ -77,8 +78,7 @@ pub(super) fn sample(value: &Value) -> Vec<f32> {
         Value::Image(x) => numbers(x),
         Value::Flat(x) => numbers(x),
     };
-    // Odd, so that it does not always meet the same channels.
-    let stride = all.len().div_ceil(SAMPLE) | 1;
+    let stride = stride(all.len(), SAMPLE);
     all.into_iter().step_by(stride).collect()
 }
 
