@@ -7,7 +7,7 @@ use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
 use thumbnet_trainer::front_end::{Features, FrontEnd, Motion, Spectrum, Statistic};
 use thumbnet_trainer::model::{Meta, Model};
 use thumbnet_trainer::nn::{Initializer, initialize};
-use thumbnet_trainer::quantize::quantize;
+use thumbnet_trainer::quantize::{Ranges, quantize};
 use thumbnet_trainer::recipe::{Quantize, Recipe};
 
 /// A layer as in a recipe, from `op` and `key = value` pairs.
@@ -61,7 +61,7 @@ pub fn network(recipe: &Recipe, shape: &[usize], front_end: Option<FrontEnd>, ma
         lengths: vec![],
     };
     let preprocess = Preprocess { gain: vec![1.0 / unit.sqrt()], offset: vec![0.0], range: None };
-    let meta = Meta { preprocess, classes: vec![], front_end, masked };
+    let meta = Meta { preprocess, classes: vec![], front_end, masked, ranges: Ranges::new() };
     let graph = recipe.graph(&meta.input_shape(shape).unwrap()).unwrap();
     let mut weights = initialize(&graph, &graph.shapes().unwrap(), Initializer::GlorotUniform, 4);
     let biases = weights.iter_mut().filter(|(name, _)| name.ends_with("bias"));

@@ -11,7 +11,7 @@ use thumbnet_trainer::front_end::{DECIBELS, Features, FrontEnd, Pcen, Spectrum};
 use thumbnet_trainer::graph::{Graph, Input, Node, Op};
 use thumbnet_trainer::model::{Meta, Model};
 use thumbnet_trainer::nn::{Initializer, initialize};
-use thumbnet_trainer::quantize::quantize;
+use thumbnet_trainer::quantize::{Ranges, quantize};
 use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::quantized_inputs;
@@ -185,7 +185,13 @@ fn network(features: Features) -> (Model, Dataset) {
         Model {
             graph,
             weights,
-            meta: Meta { preprocess, classes: vec![], front_end: Some(FrontEnd::Spectrum(front_end)), masked: false },
+            meta: Meta {
+                preprocess,
+                classes: vec![],
+                front_end: Some(FrontEnd::Spectrum(front_end)),
+                masked: false,
+                ranges: Ranges::new(),
+            },
         },
         data,
     )

@@ -13,7 +13,7 @@ use thumbnet_trainer::data::{Dataset, Preprocess, Targets};
 use thumbnet_trainer::graph::{Graph, Input, Node, Op};
 use thumbnet_trainer::model::{Meta, Model as Trained};
 use thumbnet_trainer::nn::{Initializer, initialize};
-use thumbnet_trainer::quantize::quantize;
+use thumbnet_trainer::quantize::{Ranges, quantize};
 use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
@@ -60,7 +60,14 @@ fn layer(op: Op, time: usize, seed: u64) -> (Trained, Dataset) {
         lengths: vec![],
     };
     let preprocess = Preprocess { gain: vec![1.0], offset: vec![0.0], range: data.range };
-    (Trained { graph, weights, meta: Meta { preprocess, classes: vec![], front_end: None, masked: false } }, data)
+    (
+        Trained {
+            graph,
+            weights,
+            meta: Meta { preprocess, classes: vec![], front_end: None, masked: false, ranges: Ranges::new() },
+        },
+        data,
+    )
 }
 
 fn compiled(model: &Trained, data: &Dataset) -> Vec<u8> {

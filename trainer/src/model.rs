@@ -14,6 +14,7 @@ use crate::files::replace;
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Tensor, Weights};
 use crate::nn::Mask;
+use crate::quantize::Ranges;
 
 /// A network with its weights, in f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,9 @@ pub struct Meta {
     /// Whether sequences may end before their place does: how long each is goes along.
     #[serde(default)]
     pub masked: bool,
+    /// The ranges that training with fake quantization has found; empty without it.
+    #[serde(default)]
+    pub ranges: Ranges,
 }
 
 impl Meta {

@@ -13,6 +13,7 @@ use crate::data::{Augment, Scaling, Source};
 use crate::front_end::FrontEnd;
 use crate::graph::{Graph, Input, Node, Op};
 use crate::nn::{Initializer, Loss, Optimizer, Schedule};
+use crate::quantize::aware;
 use crate::train::ClassWeights;
 
 /// A run from data to model.
@@ -92,6 +93,8 @@ pub struct Train {
     pub validation: f64,
     /// Stop after so many epochs without a better validation loss, and take the best weights.
     pub patience: Option<usize>,
+    /// Learn with what int8 will compute.
+    pub quantization_aware: Option<aware::Settings>,
 }
 
 impl Train {
@@ -132,6 +135,22 @@ pub enum Calibration {
     Entropy,
 }
 
+impl Calibration {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Mse, Self::MinMax, Self::Percentile, Self::Entropy];
+}
+
+/// Who says what is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The other fields.
+    #[default]
+    Fixed,
+    /// What is measured to help, tensor by tensor and layer by layer; of the other fields only `samples` counts.
+    Auto,
+}
+
 const fn samples() -> usize {
     512
 }
@@ -140,6 +159,8 @@ const fn samples() -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quantize {
+    /// Who says what is done.
+    pub method: Method,
     /// How ranges of activations are found.
     pub calibration: Calibration,
     /// Training samples that are looked at for it.
@@ -148,11 +169,20 @@ pub struct Quantize {
     pub equalize: bool,
     /// Whether biases make up for the mean error of the rounded weights.
     pub bias_correction: bool,
+    /// Whether weights are rounded up or down for the outputs of their layer, instead of to the nearest.
+    pub adaround: bool,
 }
 
 impl Default for Quantize {
     fn default() -> Self {
-        Self { calibration: Calibration::default(), samples: samples(), equalize: false, bias_correction: false }
+        Self {
+            method: Method::default(),
+            calibration: Calibration::default(),
+            samples: samples(),
+            equalize: false,
+            bias_correction: false,
+            adaround: false,
+        }
     }
 }
 
@@ -202,6 +232,9 @@ impl Recipe {
         train.check_regularization()?;
         if train.patience.is_some() && train.validation == 0.0 {
             bail!("train: patience needs a validation share, for instance validation = 0.1");
+        }
+        if let Some(aware) = &train.quantization_aware {
+            aware.check(train.epochs)?;
         }
         if let (Some(rate), Some(FrontEnd::Spectrum(spectrum))) = (self.data.rate(), &self.front_end)
             && rate != spectrum.rate

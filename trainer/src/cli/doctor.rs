@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
-use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine};
+use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine, needs_training};
 use thumbnet_trainer::quantize::quantize_with_reference;
 use thumbnet_trainer::train::RunDir;
 use thumbnet_trainer::verify::golden_inputs;
 
+use super::export::chosen;
 use super::{Choice, Trained, default_model, write};
 
 #[derive(clap::Args)]
@@ -56,14 +57,18 @@ pub fn doctor(args: &Args) -> Result<()> {
     let file = RunDir(args.run.clone()).recipe();
     write(&file, toml::to_string(&recipe).context("the recipe cannot be written")?.as_bytes())?;
     if args.json {
-        return json(&serde_json::json!({ "before": before, "trials": trials, "after": after }));
+        let choices = &quantized.choices;
+        return json(&serde_json::json!({ "before": before, "trials": trials, "choices": choices, "after": after }));
     }
     println!("\nremedy                        scores");
     for Trial { remedy, decibels, kept } in &trials {
         println!("{remedy:28}{decibels:6.1} dB  {}", if *kept { "kept" } else { "no help" });
     }
     println!();
+    quantized.choices.iter().for_each(chosen);
     accuracy(&after);
+    let is_untrained = model.meta.ranges.is_empty();
+    needs_training(&after).iter().filter(|_| is_untrained).for_each(|advice| println!("{advice}"));
     println!("written to {}, the choice to {}", path.display(), file.display());
     Ok(())
 }

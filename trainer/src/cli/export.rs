@@ -7,7 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use thumbnet_trainer::compile::{Compiled, Program, compile, stream};
 use thumbnet_trainer::data::Dataset;
 use thumbnet_trainer::model::Model;
-use thumbnet_trainer::quantize::quantize;
+use thumbnet_trainer::quantize::{Choices, Quantized, quantize_with_reference};
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
 
@@ -38,11 +38,12 @@ pub struct Args {
 
 pub fn export(args: &Args) -> Result<()> {
     let Trained { recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
-    let mut program = quantize(&model, &data.train, recipe.quantize)?;
     ensure!(
         args.stream.is_none() || !args.choice.saves_ram(),
         "--stream holds what a part of the input needs and no more: --ram-budget and --optimize ram are for whole inputs"
     );
+    let Quantized { mut program, choices, .. } = quantize_with_reference(&model, &data.train, recipe.quantize)?;
+    choices.iter().for_each(chosen);
     args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, args.golden)?;
     let compiled = args.choice.compile(&program, &golden)?;
@@ -78,6 +79,17 @@ fn streaming(program: &Program, golden: &[Vec<u8>], frames: usize) -> Result<(Pr
         println!("held whole, and what follows computed anew in every run: {}", whole.join(", "));
     }
     Ok((program, compiled, golden))
+}
+
+/// Prints what `method = "auto"` has chosen.
+pub(super) fn chosen(choices: &Choices) {
+    let Choices { before, after, equalize, calibration, adaround, bias_correction } = choices;
+    let list = |names: &[String]| if names.is_empty() { "no layer".to_owned() } else { names.join(", ") };
+    println!("chosen by scores on training samples: {after:.1} dB instead of {before:.1}");
+    println!("  equalize = {equalize}; adaround for {}; bias_correction for {}", list(adaround), list(bias_correction));
+    for (name, method) in calibration {
+        println!("  {name:30}{}", format!("{method:?}").to_lowercase());
+    }
 }
 
 /// Prints what integers cost: signal to noise of every layer, and the accuracy beside the float's.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 use thumbnet_trainer::recipe::Recipe;
-use thumbnet_trainer::train::{Options, evaluate, train as run};
+use thumbnet_trainer::train::{Options, RunDir, evaluate, train as run};
 use thumbnet_trainer::verify::integer_evaluation;
 
 use super::{INTERRUPTED, Trained, learning_rate, read};
@@ -23,6 +23,9 @@ pub struct Args {
     /// Path of the data, instead of the recipe's.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Begin with what a finished run has learned: its folder.
+    #[arg(long, value_name = "RUN")]
+    from: Option<PathBuf>,
     /// Number of epochs, instead of the recipe's.
     #[arg(long)]
     epochs: Option<usize>,
@@ -58,6 +61,7 @@ pub fn train(args: &Args) -> Result<()> {
     let options = Options {
         out: out.clone(),
         resume: args.resume,
+        from: args.from.clone().map(|run| RunDir(run).model()),
         epochs: args.epochs,
         stop_after: args.stop_after.map(|epoch| epoch as usize),
         quiet: args.quiet,

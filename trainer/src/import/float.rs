@@ -10,6 +10,7 @@ use super::schema::{self, Operator, Type};
 use crate::data::Preprocess;
 use crate::graph::{Graph, Input, Node, Op, Padding, Pair, Tensor, Weights};
 use crate::model::{Meta, Model};
+use crate::quantize::Ranges;
 
 /// Translates a `.tflite` file whose activations are f32. Its weights are f32, f16, or int8 (dynamic-range quantization), and
 /// become f32.
@@ -255,7 +256,7 @@ impl<'a> Conversion<'a> {
         Ok(Model {
             graph,
             weights: self.weights,
-            meta: Meta { preprocess, classes: Vec::new(), front_end: None, masked: false },
+            meta: Meta { preprocess, classes: Vec::new(), front_end: None, masked: false, ranges: Ranges::new() },
         })
     }
 }

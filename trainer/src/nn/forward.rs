@@ -62,6 +62,37 @@ impl Value {
     }
 }
 
+/// Changes what a network computes on its way, as training with fake quantization does.
+pub trait Rounding {
+    /// What readers of an input or a node see of its value.
+    fn value(&mut self, name: &str, value: Value) -> Value;
+
+    /// What a recurrent layer multiplies of its own state; `None` for all of it.
+    fn state(&self) -> Option<fn(Tensor<2>) -> Tensor<2>>;
+}
+
+/// Changes nothing.
+struct Exact;
+
+impl Rounding for Exact {
+    fn value(&mut self, _: &str, value: Value) -> Value {
+        value
+    }
+
+    fn state(&self) -> Option<fn(Tensor<2>) -> Tensor<2>> {
+        None
+    }
+}
+
+/// How a layer goes through a sequence.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// Which steps are there, where not all are.
+    mask: Option<&'a Mask>,
+    /// As [`Rounding::state`].
+    state: Option<fn(Tensor<2>) -> Tensor<2>>,
+}
+
 /// A graph that is ready to be computed.
 #[derive(Clone, Debug)]
 pub struct Net {
@@ -113,12 +144,26 @@ impl Net {
     /// The same for sequences of which the mask says how much is there.
     #[must_use]
     pub fn forward_masked(&self, params: &Params, input: Value, mask: Option<&Mask>) -> BTreeMap<String, Value> {
-        let mut values = BTreeMap::from([(self.graph.inputs[0].name.clone(), input)]);
+        self.forward_rounded(params, input, mask, &mut Exact)
+    }
+
+    /// The same with every value changed by `rounding` before the next node reads it.
+    #[must_use]
+    pub fn forward_rounded(
+        &self,
+        params: &Params,
+        input: Value,
+        mask: Option<&Mask>,
+        rounding: &mut dyn Rounding,
+    ) -> BTreeMap<String, Value> {
+        let name = &self.graph.inputs[0].name;
+        let mut values = BTreeMap::from([(name.clone(), rounding.value(name, input))]);
         for (node, slots) in self.graph.nodes.iter().zip(&self.slots) {
             let inputs: Vec<Value> = node.inputs.iter().map(|name| values[name].clone()).collect();
             let mask = mask.filter(|_| self.padded.contains(&node.inputs[0]));
-            let value = self.node(params, node, *slots, inputs, mask, &mut values);
-            values.insert(node.name.clone(), value);
+            let way = Way { mask, state: rounding.state() };
+            let value = self.node(params, node, *slots, inputs, way, &mut values);
+            values.insert(node.name.clone(), rounding.value(&node.name, value));
         }
         values
     }
@@ -129,10 +174,11 @@ impl Net {
         node: &graph::Node,
         slots: Slots,
         mut inputs: Vec<Value>,
-        mask: Option<&Mask>,
+        way: Way<'_>,
         others: &mut BTreeMap<String, Value>,
     ) -> Value {
         let x = inputs.remove(0);
+        let mask = way.mask;
         let bias = || slots.bias.map(|bias| params.biases[bias].val());
         match &node.op {
             Op::Conv2d { kernel, stride, dilation, padding, .. }
@@ -185,7 +231,7 @@ impl Net {
             Op::ArgMax => x.map4(|x| x.argmax(3).float()),
             Op::Delta { width, centered } => x.map4(|x| delta(x, *width, *centered)),
             op @ (Op::SimpleRnn { .. } | Op::Lstm { .. } | Op::Gru { .. }) => match (x, op.recurrence()) {
-                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, mask, others),
+                (Value::Image(x), Some(layer)) => recurrence(params, node, slots, layer, x, way, others),
                 (x, _) => x,
             },
         }
@@ -208,7 +254,7 @@ fn recurrence(
     slots: Slots,
     layer: Recurrence,
     x: Tensor<4>,
-    mask: Option<&Mask>,
+    way: Way<'_>,
     values: &mut BTreeMap<String, Value>,
 ) -> Value {
     let bias = |slot: Option<usize>| slot.map(|slot| params.biases[slot].val());
@@ -217,9 +263,10 @@ fn recurrence(
         recurrent: params.matrices[slots.recurrent].val(),
         bias: bias(slots.bias).expect("a recurrent layer has a bias"),
         recurrent_bias: bias(slots.recurrent_bias),
+        state: way.state,
     };
     let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x), mask, !is_training);
+    let answer = recurrent(layer, &kernels, steps(x), way.mask, !is_training);
     if let Some(memories) = answer.memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }

@@ -1,6 +1,6 @@
 //! The thin layer over burn: a graph's weights as burn parameters, its forward pass, losses, optimizers and schedules.
 //!
-//! Nothing outside of this folder and `train/` knows of burn. Images are NHWC, as everywhere.
+//! Nothing outside of this folder, `train/` and `quantize/aware/` knows of burn. Images are NHWC, as everywhere.
 
 mod clip;
 mod forward;
@@ -14,12 +14,13 @@ mod recurrent;
 mod schedule;
 
 pub use clip::clip_by_global_norm;
-pub use forward::{Net, Value, memory_name};
+pub use forward::{Net, Rounding, Value, memory_name};
 pub use init::{Initializer, initialize};
 pub use loss::Loss;
 pub use mask::Mask;
 pub use optimizer::Optimizer;
 pub use params::Params;
+pub(crate) use params::{Slots, slots};
 pub use schedule::Schedule;
 
 /// Where gradients are computed.

@@ -11,18 +11,18 @@ use crate::graph::{self, Graph, Op, Weights};
 #[derive(Module, Debug)]
 pub struct Params {
     /// Convolution kernels: out, in per group, height, width.
-    pub(super) kernels: Vec<Param<Tensor<4>>>,
+    pub(crate) kernels: Vec<Param<Tensor<4>>>,
     /// Kernels of dense and recurrent layers: in, out, as burn multiplies them.
-    pub(super) matrices: Vec<Param<Tensor<2>>>,
+    pub(crate) matrices: Vec<Param<Tensor<2>>>,
     /// Biases of all of them.
-    pub(super) biases: Vec<Param<Tensor<1>>>,
+    pub(crate) biases: Vec<Param<Tensor<1>>>,
     /// Batch normalizations.
-    pub(super) norms: Vec<BatchNorm>,
+    pub(crate) norms: Vec<BatchNorm>,
 }
 
 /// The place of a node's parameters in [`Params`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     /// Of the kernel, or the normalization.
     pub weight: usize,
     /// Of the bias, where there is one.
@@ -34,7 +34,7 @@ pub(super) struct Slots {
 }
 
 /// Assigns places in the order of the nodes.
-pub(super) fn slots(graph: &Graph) -> Vec<Slots> {
+pub(crate) fn slots(graph: &Graph) -> Vec<Slots> {
     let [mut kernels, mut matrices, mut biases, mut norms] = [0; 4];
     let next = |count: &mut usize| {
         *count += 1;

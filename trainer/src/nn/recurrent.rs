@@ -18,6 +18,8 @@ pub(super) struct Kernels {
     pub bias: Tensor<1>,
     /// Of the state's products.
     pub recurrent_bias: Option<Tensor<1>>,
+    /// What is multiplied of the state, where that is not all of it: its bytes, in training with fake quantization.
+    pub state: Option<fn(Tensor<2>) -> Tensor<2>>,
 }
 
 /// What a layer computes.
@@ -66,8 +68,9 @@ pub(super) fn recurrent(
             Cell::GruResetBefore => {
                 let [r, z, new] = split(&input, layer.units);
                 let [of_r, of_z, of_new] = split(&kernels.recurrent, layer.units);
-                let (own_r, own_z) = (hidden.clone().matmul(of_r), hidden.clone().matmul(of_z));
-                let new = (new + (sigmoid(r + own_r) * hidden.clone()).matmul(of_new)).tanh();
+                let seen = kernels.seen(hidden.clone());
+                let (own_r, own_z) = (seen.clone().matmul(of_r), seen.clone().matmul(of_z));
+                let new = (new + kernels.seen(sigmoid(r + own_r) * seen).matmul(of_new)).tanh();
                 new.clone() + sigmoid(z + own_z) * (hidden - new)
             }
         };
@@ -95,7 +98,14 @@ pub(super) fn recurrent(
 
 impl Kernels {
     fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
-        linear(hidden, self.recurrent.clone(), self.recurrent_bias.clone())
+        linear(self.seen(hidden), self.recurrent.clone(), self.recurrent_bias.clone())
+    }
+
+    fn seen(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match self.state {
+            Some(state) => state(hidden),
+            None => hidden,
+        }
     }
 }
 

@@ -3,32 +3,36 @@
 //! so that outputs at the border are off by what it differs.
 //! Source: Nagel et al., 2019 (arXiv:1906.04721), section 4.2, with measured means.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 
 use super::calibrate::Activations;
-use super::equalize::{input, output, outputs};
-use crate::graph::{Op, Tensor};
+use super::fold::take_bias;
+use super::weights::{input, is_linear, largest, output, outputs, step};
+use crate::graph::Tensor;
 use crate::model::Model;
 
-/// A folded model with corrected biases.
+/// `changed` with corrected biases in these layers: its weights, rounded, against those of the folded model that it comes from.
 ///
 /// # Errors
 /// A weight is missing.
-pub(super) fn correct(model: &Model, seen: &Activations) -> Result<Model> {
+pub(super) fn correct(model: &Model, changed: &Model, seen: &Activations, layers: &BTreeSet<String>) -> Result<Model> {
     let shapes = model.graph.shapes()?;
-    let mut corrected = model.clone();
-    for node in &mut corrected.graph.nodes {
-        let (Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } | Op::Dense { bias, .. }) = &mut node.op else {
-            continue;
-        };
-        *bias = true;
+    let mut corrected = changed.clone();
+    for node in model.graph.nodes.iter().filter(|node| layers.contains(&node.name) && is_linear(&node.op)) {
+        take_bias(&mut corrected.graph, &node.name);
         let name = &node.inputs[0];
-        let kernel = model.weights.get(&format!("{}/kernel", node.name)).context("the weights hold no kernel")?;
+        let key = format!("{}/kernel", node.name);
+        let kernel = |model: &'_ Model| model.weights.get(&key).cloned().context("the weights hold no kernel");
+        let (truth, kernel) = (kernel(model)?, kernel(changed)?);
         let means = means(&seen[name], shapes[name].last().copied().unwrap_or(1));
-        let count = outputs(node, kernel);
+        let count = outputs(node, &kernel);
         let mut shift = vec![0f64; count];
-        for (at, error) in errors(kernel, count, |at| output(node, kernel, at)).into_iter().enumerate() {
-            shift[output(node, kernel, at)] += error * means[input(node, kernel, means.len(), at)];
+        let rounded = rounded(&kernel, count, |at| output(node, &kernel, at));
+        for (at, (rounded, &truth)) in rounded.zip(&truth.data).enumerate() {
+            let channel = output(node, &kernel, at);
+            shift[channel] += (rounded - f64::from(truth)) * means[input(node, &kernel, means.len(), at)];
         }
         let zeros = || Tensor { shape: vec![count], data: vec![0.0; count] };
         let bias = corrected.weights.entry(format!("{}/bias", node.name)).or_insert_with(zeros);
@@ -46,16 +50,11 @@ fn means(values: &[f32], channels: usize) -> Vec<f64> {
     means
 }
 
-/// `ε` of every weight, rounded per output channel as the exporter does.
-fn errors(kernel: &Tensor, count: usize, channel: impl Fn(usize) -> usize) -> Vec<f64> {
-    let mut largest = vec![0f64; count];
-    for (at, &weight) in kernel.data.iter().enumerate() {
-        let most = &mut largest[channel(at)];
-        *most = most.max(f64::from(weight).abs());
-    }
-    let error = |(at, &weight): (usize, &f32)| {
-        let (scale, weight) = ((largest[channel(at)] / 127.0).max(1e-12), f64::from(weight));
-        (weight / scale).round() * scale - weight
-    };
-    kernel.data.iter().enumerate().map(error).collect()
+/// Every weight, rounded per output channel as the exporter does.
+fn rounded(kernel: &Tensor, count: usize, channel: impl Fn(usize) -> usize) -> impl Iterator<Item = f64> {
+    let largest = largest(&kernel.data, count, &channel);
+    kernel.data.iter().enumerate().map(move |(at, &weight)| {
+        let step = step(largest[channel(at)], 0.0, 1.0);
+        (f64::from(weight) / step).round() * step
+    })
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 
 use super::entropy;
+use super::grid::{Grid, Ranges, grid};
 use super::scale::Quant;
 use crate::data::Dataset;
-use crate::model::Model;
-use crate::nn::{Net, Params, Value, device};
+use crate::model::{Meta, Model};
+use crate::nn::{Net, Params, Value, device, memory_name};
 use crate::recipe::Calibration;
 
 /// Values of every node for some samples, in the order of the samples.
@@ -32,6 +33,34 @@ pub fn activations(model: &Model, data: &Dataset, samples: &[usize]) -> Result<A
         }
     }
     Ok(all)
+}
+
+/// The range of every tensor of a folded model that has one of its own, by the method for its name; and of the memories of
+/// its recurrent layers.
+pub(super) fn ranges(model: &Model, seen: &Activations, method: impl Fn(&str) -> Calibration) -> Ranges {
+    let graph = &model.graph;
+    let input = &graph.inputs[0].name;
+    let mut ranges = Ranges::from([(input.clone(), input_range(&model.meta, &seen[input]))]);
+    let measured = graph.nodes.iter().filter(|node| grid(graph, node) == Grid::Measured);
+    ranges.extend(measured.map(|node| (node.name.clone(), range(&seen[&node.name], method(&node.name)))));
+    ranges.extend(memories(model, seen));
+    ranges
+}
+
+/// The ranges of the memories of recurrent layers.
+pub(super) fn memories(model: &Model, seen: &Activations) -> Ranges {
+    let names = model.graph.nodes.iter().map(|node| memory_name(&node.name));
+    let range = |name: String| seen.get(&name).map(|values| (name, range(values, Calibration::MinMax)));
+    names.filter_map(range).collect()
+}
+
+/// All that an input can be where that is known, otherwise all that was seen: what is clipped here is lost for good.
+fn input_range(meta: &Meta, seen: &[f32]) -> [f32; 2] {
+    let map = &meta.preprocess;
+    match map.range {
+        Some(range) if map.gain.len() == 1 => range.map(|raw| raw * map.gain[0] + map.offset[0]),
+        _ => range(seen, Calibration::MinMax),
+    }
 }
 
 /// The range that a tensor with these values is given.

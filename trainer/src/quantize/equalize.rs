@@ -9,6 +9,7 @@
 
 use anyhow::{Context, Result};
 
+use super::weights::{input, is_linear, output, outputs};
 use crate::graph::{Graph, Node, Op, Tensor, Weights};
 use crate::model::Model;
 
@@ -30,10 +31,6 @@ pub(super) fn equalize(model: &mut Model) -> Result<()> {
         }
     }
     Ok(())
-}
-
-const fn is_linear(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::Dense { .. })
 }
 
 /// The linear layer that alone reads what a linear layer computes, through homogeneous operators.
@@ -80,28 +77,6 @@ fn pair(weights: &mut Weights, first: &Node, second: &Node) -> Result<f32> {
         bias.data.iter_mut().zip(&factors).for_each(|(b, s)| *b /= s);
     }
     Ok(factors.iter().fold(0.0, |most, s| most.max(s.ln().abs())))
-}
-
-/// Output channels of a layer's kernel.
-pub(super) fn outputs(node: &Node, kernel: &Tensor) -> usize {
-    let is_last = matches!(node.op, Op::DepthwiseConv2d { .. });
-    kernel.shape[if is_last { kernel.shape.len() - 1 } else { 0 }]
-}
-
-/// Output channel of the weight at an index.
-pub(super) fn output(node: &Node, kernel: &Tensor, at: usize) -> usize {
-    let count = outputs(node, kernel);
-    if matches!(node.op, Op::DepthwiseConv2d { .. }) { at % count } else { at / (kernel.data.len() / count) }
-}
-
-/// Input channel, of `count`, of the weight at an index; behind a flatten, the channel that the element belonged to.
-pub(super) fn input(node: &Node, kernel: &Tensor, count: usize, at: usize) -> usize {
-    if matches!(node.op, Op::DepthwiseConv2d { .. }) {
-        let all = outputs(node, kernel);
-        at % all / (all / count)
-    } else {
-        at % count
-    }
 }
 
 fn ranges(kernel: &Tensor, count: usize, channel: impl Fn(usize) -> usize) -> Vec<f32> {

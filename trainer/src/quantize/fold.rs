@@ -3,33 +3,72 @@
 
 use anyhow::{Context, Result};
 
+use super::weights::output;
 use crate::graph::{Graph, Node, Op, Padding, Pair, Tensor, Weights};
 use crate::model::Model;
+
+/// What becomes of a batch normalization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fold {
+    /// A part of the linear layer before it.
+    Into {
+        /// That layer, which keeps its name.
+        layer: String,
+        /// The normalization, which is gone.
+        norm: String,
+    },
+    /// A linear layer itself, of the same name.
+    Alone {
+        /// The normalization.
+        norm: String,
+    },
+}
 
 /// The same function with fewer nodes. A layer that took a normalization in keeps its name and computes both.
 ///
 /// # Errors
 /// A weight is missing, or the graph is not consistent.
 pub fn fold(model: &Model) -> Result<Model> {
-    let mut model = model.clone();
-    while let Some(at) = model.graph.nodes.iter().position(|node| matches!(node.op, Op::Dropout { .. })) {
-        remove(&mut model.graph, at);
-    }
-    let shapes = model.graph.shapes()?;
-    while let Some(at) = model.graph.nodes.iter().position(|node| matches!(node.op, Op::BatchNorm { .. })) {
-        let node = model.graph.nodes[at].clone();
-        let (gain, offset) = affine(&mut model.weights, &node)?;
-        let before = model.graph.node(&node.inputs[0]).cloned();
-        let is_alone = model.graph.readers(&node.inputs[0]) == 1;
-        match before {
-            Some(layer) if is_alone && scale(&mut model.weights, &layer, &gain, &offset) => {
-                set_bias(&mut model.graph, &layer.name);
-                remove(&mut model.graph, at);
-            }
-            _ => stand_alone(&mut model, at, shapes[&node.name].len(), gain, offset),
+    let (graph, folds) = fold_graph(&model.graph)?;
+    let mut folded = Model { graph, weights: model.weights.clone(), meta: model.meta.clone() };
+    for fold in &folds {
+        let (Fold::Into { norm, .. } | Fold::Alone { norm }) = fold;
+        let node = model.graph.node(norm).context("a normalization is a node")?;
+        let (gain, offset) = affine(&mut folded.weights, node)?;
+        match fold {
+            Fold::Into { layer, .. } => scale(&mut folded, layer, &gain, &offset)?,
+            Fold::Alone { norm } => stand_alone(&mut folded, norm, gain, offset),
         }
     }
-    Ok(model)
+    Ok(folded)
+}
+
+/// The graph without normalizations and dropout, and what became of the former, in the order in which they follow one another.
+pub(super) fn fold_graph(graph: &Graph) -> Result<(Graph, Vec<Fold>)> {
+    let shapes = graph.shapes()?;
+    let (mut graph, mut folds) = (graph.clone(), Vec::new());
+    while let Some(at) = graph.nodes.iter().position(|node| matches!(node.op, Op::Dropout { .. })) {
+        remove(&mut graph, at);
+    }
+    while let Some(at) = graph.nodes.iter().position(|node| matches!(node.op, Op::BatchNorm { .. })) {
+        let Node { name: norm, inputs, .. } = graph.nodes[at].clone();
+        let layer = inputs[0].clone();
+        if graph.readers(&layer) == 1 && take_bias(&mut graph, &layer) {
+            remove(&mut graph, at);
+            folds.push(Fold::Into { layer, norm });
+        } else {
+            let shape = &shapes[&norm];
+            let units = shape.last().copied().unwrap_or(1);
+            let (kernel, stride, dilation) = (Pair::one(), Pair::one(), Pair::one());
+            graph.nodes[at].op = if shape.len() > 1 {
+                Op::DepthwiseConv2d { kernel, multiplier: 1, stride, dilation, padding: Padding::Valid, bias: true }
+            } else {
+                Op::Dense { units, bias: true }
+            };
+            folds.push(Fold::Alone { norm });
+        }
+    }
+    Ok((graph, folds))
 }
 
 /// Takes a node out; its readers read what it read.
@@ -53,46 +92,40 @@ fn affine(weights: &mut Weights, node: &Node) -> Result<(Vec<f32>, Vec<f32>)> {
     Ok((gain, offset))
 }
 
-/// Scales the output channels of a linear layer. `false` where it is none.
-fn scale(weights: &mut Weights, layer: &Node, gain: &[f32], offset: &[f32]) -> bool {
-    let is_last = match layer.op {
-        Op::Conv2d { .. } | Op::Dense { .. } => false,
-        Op::DepthwiseConv2d { .. } => true,
-        _ => return false,
+/// Gives a linear layer a bias. `false` where it is none.
+pub(super) fn take_bias(graph: &mut Graph, name: &str) -> bool {
+    let layer = graph.nodes.iter_mut().find(|node| node.name == name).map(|node| &mut node.op);
+    let Some(Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } | Op::Dense { bias, .. }) = layer else {
+        return false;
     };
-    let Some(kernel) = weights.get_mut(&format!("{}/kernel", layer.name)) else { return false };
-    let per_channel = kernel.data.len() / gain.len();
-    for (index, weight) in kernel.data.iter_mut().enumerate() {
-        *weight *= gain[if is_last { index % gain.len() } else { index / per_channel }];
-    }
-    let zeros = || Tensor { shape: vec![gain.len()], data: vec![0.0; gain.len()] };
-    let bias = weights.entry(format!("{}/bias", layer.name)).or_insert_with(zeros);
-    bias.data.iter_mut().zip(gain).zip(offset).for_each(|((bias, gain), offset)| *bias = *bias * gain + offset);
+    *bias = true;
     true
 }
 
-fn set_bias(graph: &mut Graph, name: &str) {
-    for node in graph.nodes.iter_mut().filter(|node| node.name == name) {
-        if let Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } | Op::Dense { bias, .. } = &mut node.op {
-            *bias = true;
-        }
-    }
+/// Scales the output channels of a linear layer.
+fn scale(model: &mut Model, name: &str, gain: &[f32], offset: &[f32]) -> Result<()> {
+    let layer = model.graph.node(name).context("a layer that took a normalization in is a node")?;
+    let key = format!("{name}/kernel");
+    let kernel = model.weights.get_mut(&key).with_context(|| format!("the weights hold no \"{key}\""))?;
+    let channels: Vec<usize> = (0..kernel.data.len()).map(|at| output(layer, kernel, at)).collect();
+    kernel.data.iter_mut().zip(channels).for_each(|(weight, channel)| *weight *= gain[channel]);
+    let zeros = || Tensor { shape: vec![gain.len()], data: vec![0.0; gain.len()] };
+    let bias = model.weights.entry(format!("{name}/bias")).or_insert_with(zeros);
+    bias.data.iter_mut().zip(gain).zip(offset).for_each(|((bias, gain), offset)| *bias = *bias * gain + offset);
+    Ok(())
 }
 
-/// A normalization that follows no linear layer becomes a linear layer itself.
-fn stand_alone(model: &mut Model, at: usize, rank: usize, gain: Vec<f32>, offset: Vec<f32>) {
-    let node = &mut model.graph.nodes[at];
+/// The weights of a normalization that follows no linear layer and became one.
+fn stand_alone(model: &mut Model, name: &str, gain: Vec<f32>, offset: Vec<f32>) {
     let count = gain.len();
     let bias = Tensor { shape: vec![count], data: offset };
-    let kernel = if rank > 1 {
-        let (kernel, stride, dilation) = (Pair::one(), Pair::one(), Pair::one());
-        node.op = Op::DepthwiseConv2d { kernel, multiplier: 1, stride, dilation, padding: Padding::Valid, bias: true };
-        Tensor { shape: vec![1, 1, 1, count], data: gain }
-    } else {
-        node.op = Op::Dense { units: count, bias: true };
+    let is_dense = model.graph.node(name).is_some_and(|node| matches!(node.op, Op::Dense { .. }));
+    let kernel = if is_dense {
         let diagonal = |index: usize| if index / count == index % count { gain[index % count] } else { 0.0 };
         Tensor { shape: vec![count, count], data: (0..count * count).map(diagonal).collect() }
+    } else {
+        Tensor { shape: vec![1, 1, 1, count], data: gain }
     };
-    model.weights.insert(format!("{}/kernel", node.name), kernel);
-    model.weights.insert(format!("{}/bias", node.name), bias);
+    model.weights.insert(format!("{name}/kernel"), kernel);
+    model.weights.insert(format!("{name}/bias"), bias);
 }

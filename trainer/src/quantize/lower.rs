@@ -11,23 +11,20 @@ use thumbnet::format::{
 };
 use thumbnet::kernels::{Channel, Clamp, Layout};
 
-use super::calibrate::{Activations, range};
-use super::overflow;
-use super::scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
+use super::grid::{Ranges, quants, rectifier};
+use super::scale::{Quant, add_params, multiplier, softmax_params};
+use super::{overflow, weights};
 use crate::compile::{Program, StepDesc, TensorDesc};
 use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, delta_padding, delta_taps, delta_unit, resolve_axis};
 use crate::model::Model;
-use crate::recipe::Calibration;
 
-/// Tanh and recurrent layers: −1 to 127/128.
-pub(super) const SYMMETRIC: Quant = Quant { scale: 1.0 / 128.0, zero_point: 0 };
-
-/// Lowers a model whose graph has no batch normalization and no dropout.
-pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> Result<Program> {
+/// Lowers a model whose graph has no batch normalization and no dropout, for these ranges of its tensors.
+pub(super) fn lower(model: &Model, ranges: &Ranges) -> Result<Program> {
     let shapes = model.graph.shapes()?;
     let padded = if model.meta.masked { model.graph.padded()? } else { BTreeSet::new() };
     let (program, tensors) = (Program::default(), BTreeMap::new());
-    let mut lowering = Lowering { model, shapes, seen, method, padded, program, tensors };
+    let quants = quants(&model.graph, ranges);
+    let mut lowering = Lowering { model, shapes, ranges, quants, padded, program, tensors };
     lowering.inputs()?;
     for node in &model.graph.nodes {
         if !lowering.tensors.contains_key(&node.name) {
@@ -44,8 +41,8 @@ pub(super) fn lower(model: &Model, seen: &Activations, method: Calibration) -> R
 pub(super) struct Lowering<'a> {
     pub(super) model: &'a Model,
     shapes: Shapes,
-    pub(super) seen: &'a Activations,
-    method: Calibration,
+    pub(super) ranges: &'a Ranges,
+    quants: BTreeMap<String, Quant>,
     /// Values of which not all steps are there.
     padded: BTreeSet<String>,
     pub(super) program: Program,
@@ -62,11 +59,7 @@ impl Lowering<'_> {
         let meta = &self.model.meta;
         let input = &self.model.graph.inputs[0];
         let map = &meta.preprocess;
-        let ends = match map.range {
-            Some(range) if map.gain.len() == 1 => range.map(|raw| raw * map.gain[0] + map.offset[0]),
-            _ => range(&self.seen[&input.name], Calibration::MinMax),
-        };
-        let quant = Quant::of_range(ends);
+        let quant = self.quant(&input.name)?;
         self.program.name.clone_from(&self.model.graph.name);
         self.program.labels.clone_from(&meta.classes);
         self.program.inputs = 1;
@@ -116,9 +109,11 @@ impl Lowering<'_> {
         self.tensors.insert(name.to_owned(), (self.program.tensors.len() - 1, quant));
     }
 
-    /// The quantization for the values seen at a node.
-    fn calibrated(&self, name: &str) -> Quant {
-        Quant::of_range(range(&self.seen[name], self.method))
+    /// The quantization of an input or a node.
+    fn quant(&self, name: &str) -> Result<Quant> {
+        self.quants.get(name).copied().with_context(|| {
+            format!("no range is known for \"{name}\": the ranges are of another network, train or calibrate anew")
+        })
     }
 
     /// Height, width, channels; a sequence is one pixel wide.
@@ -134,21 +129,14 @@ impl Lowering<'_> {
         batched(&self.shapes[name])
     }
 
-    /// The rectifier that alone reads `node` and can be a clamp of its output, and the clamp for a quantization.
-    fn fused(&self, node: &Node) -> Option<&Node> {
-        let is_rectifier = |reader: &&Node| matches!(reader.op, Op::Relu | Op::Relu6);
-        let reader = self.graph().nodes.iter().find(|reader| reader.inputs == [node.name.clone()])?;
-        Some(reader).filter(is_rectifier).filter(|_| self.graph().readers(&node.name) == 1)
-    }
-
     /// Name, quantization and clamp of a layer that may take a rectifier in.
-    fn output(&self, node: &Node) -> (String, Quant, Clamp) {
-        let Some(rectifier) = self.fused(node) else {
-            return (node.name.clone(), self.calibrated(&node.name), Clamp::NONE);
+    fn output(&self, node: &Node) -> Result<(String, Quant, Clamp)> {
+        let Some(rectifier) = rectifier(self.graph(), node) else {
+            return Ok((node.name.clone(), self.quant(&node.name)?, Clamp::NONE));
         };
-        let quant = self.calibrated(&rectifier.name);
+        let quant = self.quant(&rectifier.name)?;
         let max = if rectifier.op == Op::Relu6 { quant.quantize(6.0) } else { i8::MAX };
-        (rectifier.name.clone(), quant, Clamp { min: quant.quantize(0.0), max })
+        Ok((rectifier.name.clone(), quant, Clamp { min: quant.quantize(0.0), max }))
     }
 
     pub(super) fn finish(&mut self, node: &Node, name: &str, quant: Quant, op: StepOp, inputs: Vec<usize>) {
@@ -209,19 +197,15 @@ impl Lowering<'_> {
                 self.push(&node.name, shape, Quant { scale: 1.0, zero_point: 0 }, StepOp::ArgMax, vec![x]);
                 self.program.tensors.last_mut().context("a tensor was just pushed")?.dtype = DType::I32;
             }
-            Op::Relu => self.lookup(node, Function::Relu, self.calibrated(&node.name), |x| x.max(0.0)),
-            Op::Relu6 => self.lookup(node, Function::Relu6, self.calibrated(&node.name), |x| x.clamp(0.0, 6.0)),
+            Op::Relu => self.lookup(node, Function::Relu, |x| x.max(0.0))?,
+            Op::Relu6 => self.lookup(node, Function::Relu6, |x| x.clamp(0.0, 6.0))?,
             Op::LeakyRelu { slope } => {
                 let slope = *slope;
-                let quant = self.calibrated(&node.name);
-                self.lookup(node, Function::LeakyRelu, quant, |x| if x < 0.0 { slope * x } else { x });
+                self.lookup(node, Function::LeakyRelu, |x| if x < 0.0 { slope * x } else { x })?;
             }
-            Op::Sigmoid => self.lookup(node, Function::Sigmoid, PROBABILITY, |x| 1.0 / (1.0 + (-x).exp())),
-            Op::Tanh => self.lookup(node, Function::Tanh, SYMMETRIC, f64::tanh),
-            Op::HardSwish => {
-                let quant = self.calibrated(&node.name);
-                self.lookup(node, Function::HardSwish, quant, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0);
-            }
+            Op::Sigmoid => self.lookup(node, Function::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()))?,
+            Op::Tanh => self.lookup(node, Function::Tanh, f64::tanh)?,
+            Op::HardSwish => self.lookup(node, Function::HardSwish, |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0)?,
             Op::BatchNorm { .. } | Op::Dropout { .. } => anyhow::bail!("it should have been folded"),
         }
         Ok(())
@@ -231,7 +215,7 @@ impl Lowering<'_> {
     /// there is no bias.
     fn delta(&mut self, node: &Node, width: usize, centered: bool) -> Result<()> {
         let (x, input) = self.tensors[&node.inputs[0]];
-        let output = self.calibrated(&node.name);
+        let output = self.quant(&node.name)?;
         let channels = self.image(&node.inputs[0])[2];
         let most = (127 / width) as i32;
         let taps: Vec<i8> = delta_taps(width).iter().map(|&tap| (tap as i32 * most) as i8).collect();
@@ -255,10 +239,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn lookup(&mut self, node: &Node, function: Function, output: Quant, f: impl Fn(f64) -> f64) {
+    fn lookup(&mut self, node: &Node, function: Function, f: impl Fn(f64) -> f64) -> Result<()> {
         let (x, input) = self.tensors[&node.inputs[0]];
+        let output = self.quant(&node.name)?;
         let table = self.program.push_data(&input.table(output, f));
         self.finish(node, &node.name, output, StepOp::Lookup(LookupParams { function, table }), vec![x]);
+        Ok(())
     }
 
     fn convolution(
@@ -270,7 +256,7 @@ impl Lowering<'_> {
         pad: [[usize; 2]; 2],
     ) -> Result<()> {
         let (x, input) = self.tensors[&node.inputs[0]];
-        let (name, output, clamp) = self.output(node);
+        let (name, output, clamp) = self.output(node)?;
         let is_depthwise = matches!(node.op, Op::DepthwiseConv2d { .. });
         let (weights, channels) = self.weights(node, is_depthwise, input, output)?;
         let params = ConvParams {
@@ -291,7 +277,7 @@ impl Lowering<'_> {
 
     fn dense(&mut self, node: &Node) -> Result<()> {
         let (x, input) = self.tensors[&node.inputs[0]];
-        let (name, output, clamp) = self.output(node);
+        let (name, output, clamp) = self.output(node)?;
         let (weights, channels) = self.weights(node, false, input, output)?;
         let (rounding, layout) = (Rounding::Single, Layout::Plain);
         let op = StepOp::FullyConnected(FullyConnectedParams { clamp, rounding, layout, weights, channels });
@@ -307,16 +293,13 @@ impl Lowering<'_> {
         let per_channel = kernel.data.len() / outputs;
         let channel_of = |index: usize| if channel_last { index % outputs } else { index / per_channel };
         let bias = |channel: usize| part("bias").map_or(0.0, |bias| f64::from(bias.data[channel]));
-        let mut largest = vec![0f64; outputs];
-        for (index, &weight) in kernel.data.iter().enumerate() {
-            ensure!(weight.is_finite(), "a weight is not a finite number: did the training diverge?");
-            let most = &mut largest[channel_of(index)];
-            *most = most.max(f64::from(weight).abs());
-        }
+        ensure!(
+            kernel.data.iter().all(|weight| weight.is_finite()),
+            "a weight is not a finite number: did the training diverge?"
+        );
+        let largest = weights::largest(&kernel.data, outputs, channel_of);
         let s_in = f64::from(input.scale);
-        // A channel with hardly any weight gets a scale at which its bias still fits well.
-        let scale =
-            |channel: usize| (largest[channel] / 127.0).max(bias(channel).abs() / (s_in * 2f64.powi(24))).max(1e-12);
+        let scale = |channel: usize| weights::step(largest[channel], bias(channel), s_in);
         let scales: Vec<f64> = (0..outputs).map(scale).collect();
         let quantized: Vec<i8> = kernel
             .data
@@ -352,7 +335,7 @@ impl Lowering<'_> {
 
     fn binary(&mut self, node: &Node) -> Result<()> {
         let [(a, qa), (b, qb)] = [0, 1].map(|index| self.tensors[&node.inputs[index]]);
-        let (name, output, clamp) = self.output(node);
+        let (name, output, clamp) = self.output(node)?;
         let [sa, sb, so] = [qa, qb, output].map(|q| f64::from(q.scale));
         let op = if node.op == Op::Add {
             StepOp::Add(add_params([qa, qb], output, clamp)?)
@@ -365,7 +348,7 @@ impl Lowering<'_> {
 
     /// Brings every input to the output's quantization, then puts them side by side.
     fn concat(&mut self, node: &Node, axis: isize) -> Result<()> {
-        let output = self.calibrated(&node.name);
+        let output = self.quant(&node.name)?;
         let mut inputs = Vec::new();
         for (number, name) in node.inputs.iter().enumerate() {
             let (x, input) = self.tensors[name];
@@ -387,7 +370,7 @@ impl Lowering<'_> {
     fn softmax(&mut self, node: &Node, input: Quant) -> Result<()> {
         let (x, _) = self.tensors[&node.inputs[0]];
         let params = softmax_params(input.scale.into())?;
-        self.finish(node, &node.name, PROBABILITY, StepOp::Softmax(params), vec![x]);
+        self.finish(node, &node.name, self.quant(&node.name)?, StepOp::Softmax(params), vec![x]);
         Ok(())
     }
 }

@@ -4,9 +4,11 @@ use anyhow::{Context, Result, ensure};
 use thumbnet::format::{Op as StepOp, RecurrentParams};
 use thumbnet::kernels::{Cell, Channel, Layout};
 
-use super::lower::{Lowering, SYMMETRIC};
+use super::grid::SYMMETRIC;
+use super::lower::Lowering;
 use super::overflow;
 use super::scale::multiplier;
+use super::weights;
 use crate::graph::{Node, Recurrence, Tensor};
 use crate::nn::memory_name;
 
@@ -39,7 +41,7 @@ impl Lowering<'_> {
         let part = |part: &str| self.model.weights.get(&format!("{}/{part}", node.name));
         let kernel: &Tensor = part(kernel).with_context(|| format!("the weights hold no {kernel}"))?;
         let columns = kernel.shape.last().copied().unwrap_or(1).max(1);
-        let (mut weights, mut channels) = (Vec::new(), Vec::new());
+        let (mut all, mut channels) = (Vec::new(), Vec::new());
         for (row, values) in kernel.data.chunks(columns).enumerate() {
             let bias = part(bias).map_or(0.0, |bias| f64::from(bias.data[row]));
             ensure!(
@@ -47,17 +49,16 @@ impl Lowering<'_> {
                 "a weight is not a finite number: did the training diverge?"
             );
             let largest = values.iter().fold(0f64, |largest, &value| largest.max(f64::from(value).abs()));
-            // A row with hardly any weight gets a scale at which its bias still fits well.
-            let step = (largest / 127.0).max(bias.abs() / (scale * 2f64.powi(24))).max(1e-12);
+            let step = weights::step(largest, bias, scale);
             let own: Vec<i8> = values.iter().map(|&value| (f64::from(value) / step).round() as i8).collect();
             let sum: i64 = own.iter().map(|&w| i64::from(w)).sum();
             let bias = (bias / (scale * step)).round() as i64 - i64::from(zero_point) * sum;
             let factor = multiplier(scale * step / GATE)?;
             overflow::check(own.iter().copied(), bias, 0, factor.shift).with_context(|| format!("row {row}"))?;
             channels.push(Channel { bias: bias as i32, multiplier: factor.multiplier, shift: factor.shift });
-            weights.extend(own);
+            all.extend(own);
         }
-        Ok((self.program.push_data(&weights), self.program.push_data(&channels)))
+        Ok((self.program.push_data(&all), self.program.push_data(&channels)))
     }
 
     /// Bits behind the point such that the largest memory seen fits with a quarter to spare; it saturates beyond.
@@ -65,8 +66,8 @@ impl Lowering<'_> {
         if layer.cell != Cell::Lstm {
             return 15;
         }
-        let seen = self.seen.get(&memory_name(&node.name));
-        let largest = seen.into_iter().flatten().fold(0f32, |largest, value| largest.max(value.abs()));
+        let [low, high] = self.ranges.get(&memory_name(&node.name)).copied().unwrap_or_default();
+        let largest = high.max(-low);
         (9..=15).rev().find(|&fraction| 1.25 * largest < 2f32.powi(15 - fraction)).unwrap_or(9) as u32
     }
 }

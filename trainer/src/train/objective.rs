@@ -24,8 +24,12 @@ impl Trainer<'_> {
     }
 
     pub(super) fn scores(&self, params: &Params, input: Value, mask: Option<&Mask>) -> Result<Tensor<2>> {
-        let mut values = self.net.forward_masked(params, input, mask);
-        Ok(values.remove(&self.scores).context("the graph computes its own nodes")?.flat())
+        let (mut values, name) = match &self.aware {
+            // A normalization behind the scores is a part of their layer.
+            Some(aware) => (aware.forward(params, input, mask), scores(aware.folded())),
+            None => (self.net.forward_masked(params, input, mask), self.scores.clone()),
+        };
+        Ok(values.remove(&name).context("the graph computes its own nodes")?.flat())
     }
 
     pub(super) fn validate(&self, data: &Dataset) -> Result<(f64, Option<f64>)> {

@@ -26,6 +26,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Goes on after the last checkpoint in that folder.
     pub resume: bool,
+    /// Begins with the weights of this model instead of those of chance.
+    pub from: Option<PathBuf>,
     /// Replaces the recipe's number of epochs.
     pub epochs: Option<usize>,
     /// Stops after this epoch as an interruption would; resuming goes on.

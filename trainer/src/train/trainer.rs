@@ -8,13 +8,16 @@ use burn::optim::ModuleOptimizer;
 use super::checkpoint::{Checkpoint, Partial};
 use super::epoch::Epoch;
 use super::objective::scores;
+use super::origin::origin;
 use super::progress::Progress;
 use super::session::Options;
 use super::soft_targets::SoftTargets;
 use super::stop::Interrupted;
-use crate::data::{Dataset, Loaded, Noise, Preprocess, Targets};
+use crate::data::{Dataset, Loaded, Noise, Targets};
+use crate::graph::Graph;
 use crate::model::{Meta, Model};
-use crate::nn::{Loss, Net, Params, initialize, training_device};
+use crate::nn::{Loss, Net, Params, training_device};
+use crate::quantize::aware::Aware;
 use crate::recipe::Recipe;
 
 /// A run in progress.
@@ -31,6 +34,8 @@ pub(super) struct Trainer<'a> {
     pub(super) noise: Option<Noise>,
     pub(super) soft_targets: SoftTargets,
     pub(super) params: Params,
+    /// From the epoch on in which the network learns with what integers compute.
+    pub(super) aware: Option<Aware>,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) checkpoint: Checkpoint,
     pub(super) progress: Progress,
@@ -39,8 +44,7 @@ pub(super) struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     /// The first state of a run; nothing is read or written.
     pub(super) fn new(recipe: Recipe, data: &Loaded, options: &'a Options) -> Result<Self> {
-        let meta = meta(&recipe, &data.train)?;
-        let graph = recipe.graph(&meta.input_shape(&data.train.shape)?)?;
+        let Model { graph, weights, meta } = origin(&recipe, &data.train, options)?;
         let net = Net::new(&graph)?;
         let (found, expected) = (net.shapes()[&graph.outputs[0]].iter().product::<usize>(), data.train.target_width());
         ensure!(
@@ -64,11 +68,11 @@ impl<'a> Trainer<'a> {
                 (split.train, Some(split.test))
             }
         };
-        let weights = initialize(&graph, net.shapes(), recipe.train.initializer, recipe.seed);
         let optimizer = recipe.train.optimizer.build(recipe.train.l2);
         let checkpoint = Checkpoint { recipe: toml::to_string(&recipe)?, ..Checkpoint::default() };
         Ok(Self {
             soft_targets: SoftTargets::new(&recipe.train, &train)?,
+            aware: goes_on(&recipe, &graph, &meta)?,
             params: Params::from_weights(&graph, &weights, &training_device())?,
             progress: Progress::new(recipe.train.epochs, options.quiet),
             scores: scores(&graph),
@@ -98,6 +102,8 @@ impl<'a> Trainer<'a> {
         let optimizer = self.recipe.train.optimizer.build(self.recipe.train.l2);
         let (model, optimizer) = checkpoint.restore(out, optimizer)?;
         self.params = Params::from_weights(self.net.graph(), &model.weights, &training_device())?;
+        self.meta.ranges = model.meta.ranges;
+        self.aware = goes_on(&self.recipe, self.net.graph(), &self.meta)?;
         (self.checkpoint, self.optimizer) = (checkpoint, optimizer);
         Ok(())
     }
@@ -106,11 +112,13 @@ impl<'a> Trainer<'a> {
         let last = self.options.stop_after.unwrap_or(usize::MAX).min(self.recipe.train.epochs);
         while self.checkpoint.epochs.len() < last && !self.is_out_of_patience() {
             let number = self.checkpoint.epochs.len() + 1;
+            let is_first = self.begin_awareness(number)?;
             let epoch = self.epoch(number)?;
             self.progress.end(&epoch);
             let best = self.checkpoint.epochs.get(self.checkpoint.best.wrapping_sub(1));
             let loss = |epoch: &Epoch| epoch.validation_loss.unwrap_or(f64::NEG_INFINITY);
-            if best.is_none_or(|best| loss(&epoch) <= loss(best)) {
+            // What integers will compute is not compared with what floats did.
+            if is_first || best.is_none_or(|best| loss(&epoch) <= loss(best)) {
                 self.checkpoint.best = number;
             }
             ensure!(epoch.loss.is_finite(), "the loss is {} after epoch {number}: lower the learning rate", epoch.loss);
@@ -148,7 +156,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn is_out_of_patience(&self) -> bool {
-        let Some(patience) = self.recipe.train.patience else { return false };
+        let is_waiting = self.recipe.train.quantization_aware.is_some() && self.aware.is_none();
+        let Some(patience) = self.recipe.train.patience.filter(|_| !is_waiting) else { return false };
         self.checkpoint.epochs.len() >= self.checkpoint.best + patience && !self.checkpoint.epochs.is_empty()
     }
 
@@ -163,29 +172,30 @@ impl<'a> Trainer<'a> {
     }
 
     fn model(&self, weights: crate::graph::Weights) -> Model {
-        Model { graph: self.net.graph().clone(), weights, meta: self.meta.clone() }
+        let ranges = self.aware.as_ref().map(Aware::ranges).unwrap_or_default();
+        Model { graph: self.net.graph().clone(), weights, meta: Meta { ranges, ..self.meta.clone() } }
     }
 
     /// The model of the best epoch.
     pub(super) fn finish(self) -> Result<(Model, Vec<Epoch>)> {
         let best = Model::load(&Checkpoint::weights(&self.options.out, self.checkpoint.best))?;
-        Ok((self.model(best.weights), self.checkpoint.epochs))
+        Ok((best, self.checkpoint.epochs))
+    }
+
+    /// Begins to round where the recipe says so; whether this is the first epoch that does, also where it goes on in its middle.
+    fn begin_awareness(&mut self, epoch: usize) -> Result<bool> {
+        let settings = self.recipe.train.quantization_aware.filter(|settings| epoch > settings.after);
+        let Some(settings) = settings else { return Ok(false) };
+        if self.aware.is_none() {
+            let model = self.model(self.params.to_weights(self.net.graph()));
+            self.aware = Some(Aware::calibrated(&model, &self.train, self.recipe.quantize, settings)?);
+        }
+        Ok(epoch == settings.after + 1)
     }
 }
 
-/// What a model will know of its data.
-fn meta(recipe: &Recipe, train: &Dataset) -> Result<Meta> {
-    let neutral = Preprocess { gain: vec![1.0], offset: vec![0.0], range: None };
-    let masked = !train.lengths.is_empty();
-    let (classes, front_end) = (train.classes.clone(), recipe.front_end.clone());
-    let mut meta = Meta { preprocess: neutral, classes, front_end, masked };
-    meta.preprocess = if meta.front_end.is_some() {
-        let all: Vec<usize> = (0..train.len()).collect();
-        let inputs = meta.inputs(train, &all)?;
-        let features = Dataset { shape: meta.input_shape(&train.shape)?, inputs, range: None, ..train.select(&[]) };
-        Preprocess::fit(recipe.scaling, &features)?
-    } else {
-        Preprocess::fit(recipe.scaling, train)?
-    };
-    Ok(meta)
+/// What a checkpoint of a later epoch knows already.
+fn goes_on(recipe: &Recipe, graph: &Graph, meta: &Meta) -> Result<Option<Aware>> {
+    let settings = recipe.train.quantization_aware.filter(|_| !meta.ranges.is_empty());
+    settings.map(|settings| Aware::new(graph, meta.ranges.clone(), recipe.quantize, settings)).transpose()
 }

@@ -3,12 +3,10 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::compile::compile;
 use crate::data::Dataset;
 use crate::model::Model;
-use crate::quantize::{float_values, quantize_with_reference};
-use crate::recipe::{Calibration, Quantize};
-use crate::verify::{decibels, integer_values};
+use crate::quantize::{float_values, judge, quantize_with_reference};
+use crate::recipe::{Calibration, Method, Quantize};
 
 /// One remedy.
 #[derive(Clone, Debug, Serialize)]
@@ -28,13 +26,15 @@ const GAIN: f64 = 0.2;
 type Change = fn(Quantize) -> Quantize;
 
 /// In the order of their cost.
-const REMEDIES: [(&str, Change); 6] = [
+const REMEDIES: [(&str, Change); 8] = [
     ("calibration = \"mse\"", |options| Quantize { calibration: Calibration::Mse, ..options }),
     ("calibration = \"percentile\"", |options| Quantize { calibration: Calibration::Percentile, ..options }),
     ("calibration = \"min_max\"", |options| Quantize { calibration: Calibration::MinMax, ..options }),
     ("calibration = \"entropy\"", |options| Quantize { calibration: Calibration::Entropy, ..options }),
     ("equalize = true", |options| Quantize { equalize: true, ..options }),
     ("bias_correction = true", |options| Quantize { bias_correction: true, ..options }),
+    ("adaround = true", |options| Quantize { adaround: true, ..options }),
+    ("method = \"auto\"", |options| Quantize { method: Method::Auto, ..options }),
 ];
 
 /// Tries every remedy on the best options so far, judged on the first `samples` of `data`, which should not be the test set.
@@ -46,7 +46,9 @@ pub fn cure(model: &Model, data: &Dataset, options: Quantize, samples: usize) ->
     let measure = |options: Quantize| -> Result<f64> { score(model, data, options, &samples) };
     let (mut best, mut most) = (options, measure(options)?);
     let mut trials = vec![Trial { remedy: "as it is".into(), decibels: most, kept: true }];
-    for (name, change) in REMEDIES {
+    // What training has rounded is not changed any more, and `auto` has tried everything.
+    let is_done = !model.meta.ranges.is_empty() || options.method == Method::Auto;
+    for (name, change) in REMEDIES.into_iter().filter(|_| !is_done) {
         let changed = change(best);
         if changed == best {
             continue;
@@ -64,14 +66,6 @@ pub fn cure(model: &Model, data: &Dataset, options: Quantize, samples: usize) ->
 /// Signal to noise of what the last softmax reads, or of the output.
 fn score(model: &Model, data: &Dataset, options: Quantize, samples: &[usize]) -> Result<f64> {
     let quantized = quantize_with_reference(model, data, options)?;
-    let scores = crate::train::scores(&quantized.reference.graph);
     let values = float_values(&quantized.reference, data, samples)?;
-    let bytes = compile(&quantized.program, &[])?.bytes;
-    let computed = integer_values(&bytes, data, samples)?;
-    let found = computed.iter().find(|computed| computed.name == scores).or(computed.last());
-    Ok(found.map_or(f64::NEG_INFINITY, |found| {
-        values
-            .get(&found.name)
-            .map_or(f64::NEG_INFINITY, |real| decibels(real.iter().map(|&x| f64::from(x)).zip(found.real())))
-    }))
+    judge::scores(&quantized.program, &quantized.reference.graph, &values, data, samples)
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Layer;
+use super::{Diagnosis, Layer};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -12,8 +12,8 @@ pub enum Remedy {
     Calibrate,
     /// `[quantize] equalize = true`.
     Equalize,
-    /// `[quantize] bias_correction = true`, or training.
-    CorrectBiases,
+    /// `[quantize] adaround = true` or `bias_correction = true`.
+    Round,
 }
 
 /// A cause and its cheapest remedy.
@@ -34,10 +34,28 @@ impl std::fmt::Display for Finding {
         let remedy = match self.remedy {
             Remedy::Calibrate => "try another calibration",
             Remedy::Equalize => "equalize",
-            Remedy::CorrectBiases => "correct biases",
+            Remedy::Round => "try adaround or bias_correction",
         };
         write!(f, "{} ({:.1} dB): {}: {remedy}", self.layer, self.decibels, self.cause)
     }
+}
+
+/// What integers may cost before training is the remedy that is left, in points.
+const ACCEPTABLE: f64 = 0.5;
+
+/// What is left to do where the best of the other remedies is not enough.
+#[must_use]
+pub fn needs_training(diagnosis: &Diagnosis) -> Option<String> {
+    let lost = match (diagnosis.float_accuracy, diagnosis.integer_accuracy) {
+        (Some(float), Some(integer)) => 100.0 * (float - integer),
+        _ => return None,
+    };
+    (lost > ACCEPTABLE).then(|| {
+        format!(
+            "int8 is {lost:.2} points below float: train it with what int8 computes, by quantization_aware = {{}} under [train] of the \
+             recipe and `thumbnet train RECIPE --from RUN`"
+        )
+    })
 }
 
 /// Signal to noise below which a layer needs an explanation.
@@ -64,7 +82,7 @@ fn finding(layer: &Layer) -> Option<Finding> {
     } else if layer.saturated > 1e-3 {
         (format!("{:.2} % of its values are clipped", 100.0 * layer.saturated), Remedy::Calibrate)
     } else {
-        ("its noise comes from rounded weights and from the layers before".to_owned(), Remedy::CorrectBiases)
+        ("its noise comes from rounded weights and from the layers before".to_owned(), Remedy::Round)
     };
     Some(Finding { layer: layer.name.clone(), decibels: layer.decibels, cause, remedy })
 }

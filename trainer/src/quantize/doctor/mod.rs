@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 pub use cure::{Trial, cure};
-pub use findings::{Finding, Remedy};
+pub use findings::{Finding, Remedy, needs_training};
 
 use super::{Quantized, float_values};
 use crate::compile::compile;
@@ -119,7 +119,7 @@ pub struct Tail {
 /// # Errors
 /// The data does not fit the network.
 pub fn examine(quantized: &Quantized, data: &Dataset, samples: usize) -> Result<Diagnosis> {
-    let Quantized { reference, program } = quantized;
+    let Quantized { reference, program, .. } = quantized;
     let bytes = compile(program, &[])?.bytes;
     let shown: Vec<usize> = (0..samples.clamp(1, data.len())).collect();
     let values = float_values(reference, data, &shown)?;
