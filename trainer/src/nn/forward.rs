@@ -9,7 +9,7 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use super::params::{Slots, read, slots};
-use super::recurrent::{Kernels, recurrent};
+use super::recurrent::{Answer, Kernels, recurrent};
 use super::{Mask, Params};
 use crate::graph::{
     self, Graph, Op, Padding, Pair, Recurrence, Shapes, delta_padding, delta_taps, delta_unit, resolve_axis,
@@ -228,12 +228,14 @@ fn recurrence(
         bias: bias(slots.bias).expect("a recurrent layer has a bias"),
         recurrent_bias: bias(slots.recurrent_bias),
     };
-    let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x), mask, !is_training);
-    if let Some(memories) = answer.memories {
+    let (answer, memories) = recurrent(layer, kernels, steps(x), mask);
+    if let Some(memories) = memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }
-    answer.states.map_or_else(|| Value::Flat(answer.last), sequence)
+    match answer {
+        Answer::States(states) => sequence(states),
+        Answer::Last(last) => Value::Flat(last),
+    }
 }
 
 /// What the memory of a recurrent layer is called among the values of a network.

@@ -2,27 +2,39 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// 1 for a step that is there, 0 for one behind the end: batch, time.
+/// How much of each sequence is there.
 #[derive(Clone, Debug)]
-pub struct Mask(Tensor<2>);
+pub struct Mask {
+    /// 1 for a step that is there, 0 for one behind the end: batch, time.
+    steps: Tensor<2>,
+    /// Steps that are there.
+    lengths: Vec<usize>,
+}
 
 impl Mask {
     /// For sequences of these lengths, in the place of `time` steps.
     #[must_use]
     pub fn new(lengths: &[usize], time: usize, device: &Device) -> Self {
         let steps = lengths.iter().flat_map(|&length| (0..time).map(move |step| f32::from(u8::from(step < length))));
-        Self(Tensor::from_data(TensorData::new(steps.collect::<Vec<_>>(), [lengths.len(), time]), device))
+        let steps = Tensor::from_data(TensorData::new(steps.collect::<Vec<_>>(), [lengths.len(), time]), device);
+        Self { steps, lengths: lengths.to_vec() }
+    }
+
+    /// Steps that are there, of each sequence.
+    pub(super) fn lengths(&self) -> &[usize] {
+        &self.lengths
     }
 
     /// Of one step: batch, 1.
+    #[cfg(test)]
     pub(super) fn step(&self, step: usize) -> Tensor<2> {
-        self.0.clone().narrow(1, step, 1)
+        self.steps.clone().narrow(1, step, 1)
     }
 
     /// For images: batch, 1, time, 1.
     fn image(&self) -> Tensor<4> {
-        let [batch, time] = self.0.dims();
-        self.0.clone().reshape([batch, 1, time, 1])
+        let [batch, time] = self.steps.dims();
+        self.steps.clone().reshape([batch, 1, time, 1])
     }
 
     /// The mean of what is there of `x` (batch, channels, time, width): batch, channels, 1, 1.

@@ -6,6 +6,7 @@ mod forward;
 mod init;
 mod loss;
 mod mask;
+mod matrix;
 mod optimizer;
 mod params;
 mod recurrent;
