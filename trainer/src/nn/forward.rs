@@ -8,6 +8,7 @@ use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
+use super::norm::batch_norm;
 use super::params::{Slots, read, slots};
 use super::recurrent::{Answer, Kernels, recurrent};
 use super::{Mask, Params};
@@ -175,7 +176,7 @@ impl Net {
                     |x: Tensor<4>| mask.map_or_else(|| x.clone().mean_dim(3).mean_dim(2), |mask| mask.mean(x.clone()));
                 Value::Flat(x.map4(mean).flat())
             }
-            Op::BatchNorm { .. } => x.map4(|x| params.norms[slots.weight].forward(x)),
+            Op::BatchNorm { .. } => x.map4(|x| batch_norm(&params.norms[slots.weight], x, mask)),
             Op::Relu => x.map4(activation::relu),
             Op::Relu6 => x.map4(|x| x.clamp(0.0, 6.0)),
             Op::LeakyRelu { slope } => x.map4(|x| activation::leaky_relu(x, *slope)),

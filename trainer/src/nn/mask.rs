@@ -44,6 +44,15 @@ impl Mask {
         (x * mask.clone()).sum_dim(3).sum_dim(2) / (mask.sum_dim(2) * width)
     }
 
+    /// Mean and variance of what is there of the whole batch, channel by channel: 1, channels, 1, 1.
+    pub(super) fn moments(&self, x: Tensor<4>) -> [Tensor<4>; 2] {
+        // A batch in which nothing is there has mean and variance zero.
+        let count = (self.lengths.iter().sum::<usize>() * x.dims()[3]).max(1) as f64;
+        let mean = |x: Tensor<4>| (x * self.image()).sum_dim(3).sum_dim(2).sum_dim(0) / count;
+        let center = mean(x.clone());
+        [center.clone(), mean((x - center).powi_scalar(2))]
+    }
+
     /// The maximum of it.
     pub(super) fn max(&self, x: Tensor<4>) -> Tensor<4> {
         // Far below what any layer computes, and what is there changes by nothing.

@@ -7,6 +7,7 @@ mod init;
 mod loss;
 mod mask;
 mod matrix;
+mod norm;
 mod optimizer;
 mod params;
 mod recurrent;
