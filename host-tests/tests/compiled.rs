@@ -5,11 +5,19 @@ use thumbnet_trainer::codegen;
 use thumbnet_trainer::compile::{compile, stream};
 use thumbnet_trainer::data::Source;
 use thumbnet_trainer::import::{Options, import};
-use thumbnet_trainer::run::{Target, compiled_code_len, run, run_compiled};
+use thumbnet_trainer::run::{Compiled, Target, compiled_code_len, run, run_compiled};
 use thumbnet_trainer::verify::random_inputs;
 
+/// What a compiled model takes in all.
+struct Cost {
+    /// Code, weights and tables.
+    flash: u64,
+    /// Memory and stack.
+    ram: u64,
+}
+
 /// Generates, builds and runs; the self-test in the firmware compares every step with the certificate of the loaded model.
-fn check(bytes: &[u8], name: &str, core: Target) {
+fn check(bytes: &[u8], name: &str, core: Target) -> Cost {
     let folder = tempfile::tempdir().unwrap();
     let module = codegen::write(bytes, name, folder.path()).unwrap();
     let compiled = run_compiled(&module, core).unwrap().unwrap();
@@ -20,8 +28,14 @@ fn check(bytes: &[u8], name: &str, core: Target) {
     let input = vec![0x7f; thumbnet_trainer::run::input_bytes(&model)];
     let (_, report) = run(bytes, &input, core).unwrap();
     let loaded = report.instructions.unwrap().max;
-    println!("{name} on {core}: {compiled} instructions compiled, {loaded} loaded, {code} bytes of code");
-    assert!(compiled < loaded, "{name}: {compiled} instructions compiled, {loaded} loaded");
+    let Compiled { instructions, memory, stack } = compiled;
+    println!(
+        "{name} on {core}: {instructions} instructions compiled, {loaded} loaded, flash {code} bytes of code and {} of tables, \
+         RAM {memory} bytes and {stack} of stack",
+        module.tables_len
+    );
+    assert!(instructions < loaded, "{name}: {instructions} instructions compiled, {loaded} loaded");
+    Cost { flash: code + module.tables_len as u64, ram: memory + stack }
 }
 
 #[test]
@@ -40,6 +54,17 @@ fn layers_with_states_are_the_same_compiled() {
     let (program, _) = stream(&program, 4).unwrap();
     let bytes = compile(&program, &random_inputs(&program, 2)).unwrap().bytes;
     check(&bytes, "stream", Target::M4);
+}
+
+/// 100 steps of 24 channels and 72 units, 21,168 weights: the size of EdgeMark's GRU, for which it states 810 kB of flash and 295 kB
+/// of RAM. A whole firmware of it must fit the smallest Cortex-M4.
+#[test]
+fn a_gru_takes_little_flash_and_ram() {
+    let program = sequences::program("gru units = 72", &[100, 24], None);
+    let bytes = compile(&program, &random_inputs(&program, 2)).unwrap().bytes;
+    let cost = check(&bytes, "gru", Target::M4);
+    assert!(cost.flash < 64 << 10, "{} bytes of flash", cost.flash);
+    assert!(cost.ram < 8 << 10, "{} bytes of RAM", cost.ram);
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! Runs a compiled model on an emulated board: its self-test, then one inference, whose time it prints as one line of JSON.
+//! Runs a compiled model on an emulated board: its self-test, then inferences, whose time and memory it prints as one line of
+//! JSON.
 
 #![no_std]
 #![no_main]
 
 use cortex_m_rt::entry;
 use semihosting::{println, process};
-use thumbnet_firmware::meter;
 use thumbnet_firmware::qemu::fail;
+use thumbnet_firmware::{meter, stack};
 
 include!(concat!(env!("OUT_DIR"), "/compiled.rs"));
 
@@ -32,6 +33,7 @@ fn run() -> Option<()> {
     let start = meter::now();
     session.run();
     let ticks = meter::now() - start - overhead;
-    println!("{{\"ticks\":{}}}", ticks);
+    let stack = stack::high_water(|| session.run());
+    println!("{{\"ticks\":{},\"memory\":{},\"stack\":{}}}", ticks, size_of::<network::Memory>(), stack);
     Some(())
 }

@@ -8,9 +8,10 @@ use burn::tensor::module::{avg_pool2d, linear};
 use burn::tensor::ops::{AvgPoolOptions, PadMode};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
+use super::norm::batch_norm;
 use super::ops::{self, Window};
 use super::params::{Slots, read, slots};
-use super::recurrent::{Kernels, recurrent};
+use super::recurrent::{Answer, Kernels, recurrent};
 use super::{Mask, Params};
 use crate::graph::{
     self, Graph, Op, Padding, Pair, Recurrence, Shapes, delta_padding, delta_taps, delta_unit, resolve_axis,
@@ -211,7 +212,7 @@ impl Net {
                     |x: Tensor<4>| mask.map_or_else(|| x.clone().mean_dim(2).mean_dim(1), |mask| mask.mean(x.clone()));
                 Value::Flat(x.map4(mean).flat())
             }
-            Op::BatchNorm { .. } => x.map4(|x| ops::batch_norm(&params.norms[slots.weight], x)),
+            Op::BatchNorm { .. } => x.map4(|x| batch_norm(&params.norms[slots.weight], x, mask)),
             Op::Relu => x.map4(ops::relu),
             Op::Relu6 => x.map4(|x| x.clamp(0.0, 6.0)),
             Op::LeakyRelu { slope } => x.map4(|x| activation::leaky_relu(x, *slope)),
@@ -265,12 +266,14 @@ fn recurrence(
         recurrent_bias: bias(slots.recurrent_bias),
         state: way.state,
     };
-    let is_training = x.device().is_autodiff();
-    let answer = recurrent(layer, &kernels, steps(x), way.mask, !is_training);
-    if let Some(memories) = answer.memories {
+    let (answer, memories) = recurrent(layer, kernels, steps(x), way.mask);
+    if let Some(memories) = memories {
         values.insert(memory_name(&node.name), sequence(memories));
     }
-    answer.states.map_or_else(|| Value::Flat(answer.last), sequence)
+    match answer {
+        Answer::States(states) => sequence(states),
+        Answer::Last(last) => Value::Flat(last),
+    }
 }
 
 /// What the memory of a recurrent layer is called among the values of a network.

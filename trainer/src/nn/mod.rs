@@ -7,6 +7,8 @@ mod forward;
 mod init;
 mod loss;
 mod mask;
+mod matrix;
+mod norm;
 mod ops;
 mod optimizer;
 mod params;

@@ -108,11 +108,22 @@ pub fn code_len(target: Target, features: &[&str]) -> Result<Option<u64>> {
     target.board().map(|board| qemu::code_len(board.name, features)).transpose()
 }
 
-/// Lets a generated module test itself on an emulated board, and gives the instructions of one inference; `None` on the host.
+/// What one inference of a generated module takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// Instructions.
+    pub instructions: u64,
+    /// Bytes of its memory: the arena, states included.
+    pub memory: u64,
+    /// Most bytes of stack.
+    pub stack: u64,
+}
+
+/// Lets a generated module test itself on an emulated board, and gives what one inference takes; `None` on the host.
 ///
 /// # Errors
 /// The firmware does not build, or a step's digest is not the certificate's.
-pub fn run_compiled(module: &Module, target: Target) -> Result<Option<u64>> {
+pub fn run_compiled(module: &Module, target: Target) -> Result<Option<Compiled>> {
     target.board().map(|board| qemu::run_compiled(&module.path, board)).transpose()
 }
 

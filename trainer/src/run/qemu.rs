@@ -15,7 +15,7 @@ use serde::Deserialize;
 use wait_timeout::ChildExt;
 
 use super::target::Board;
-use super::{MinMax, Report, StepReport};
+use super::{Compiled, MinMax, Report, StepReport};
 
 pub(super) const QEMU: &str = "qemu-system-arm";
 
@@ -148,11 +148,13 @@ fn flash_len(elf: &Path) -> Result<u64> {
     Ok(sections.map(|section| section.size()).sum())
 }
 
-/// Builds a generated module into a firmware, lets it test itself on the board, and gives the instructions of an inference.
-pub(super) fn run_compiled(module: &Path, board: Board) -> Result<u64> {
+/// Builds a generated module into a firmware, lets it test itself on the board, and gives what an inference takes.
+pub(super) fn run_compiled(module: &Path, board: Board) -> Result<Compiled> {
     #[derive(Deserialize)]
     struct Answer {
         ticks: u64,
+        memory: u64,
+        stack: u64,
     }
     let elf = build_with(board.name, "compiled", &["--features", "qemu"], Some(module))?;
     let mut qemu = Command::new(QEMU);
@@ -161,7 +163,8 @@ pub(super) fn run_compiled(module: &Path, board: Board) -> Result<u64> {
         .arg(elf);
     let text = output(qemu, board)?;
     let answer: Answer = serde_json::from_str(&text).with_context(|| format!("the firmware answered {text:?}"))?;
-    Ok(answer.ticks * 1000 / board.milliticks)
+    let Answer { ticks, memory, stack } = answer;
+    Ok(Compiled { instructions: ticks * 1000 / board.milliticks, memory, stack })
 }
 
 /// Bytes of code and constants beside its tables that a generated module takes in flash. That it links at all is the proof

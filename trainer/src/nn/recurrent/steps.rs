@@ -1,46 +1,22 @@
-//! Recurrent layers in floating point; the equations are those of [`thumbnet::kernels::recurrent`].
+//! The same layers written with burn's operations, step by step: what training with rounded states takes, and what the operation is
+//! tested against.
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::module::linear;
 use burn::tensor::{Shape, Tensor};
 use thumbnet::kernels::Cell;
 
-use super::Mask;
+use super::super::Mask;
+use super::{Answer, Kernels};
 use crate::graph::Recurrence;
 
-/// The weights of a layer, in, out.
-pub(super) struct Kernels {
-    /// Of the input: channels, gates · units.
-    pub input: Tensor<2>,
-    /// Of the state: units, gates · units.
-    pub recurrent: Tensor<2>,
-    /// Of the input's products.
-    pub bias: Tensor<1>,
-    /// Of the state's products.
-    pub recurrent_bias: Option<Tensor<1>>,
-    /// What is multiplied of the state, where that is not all of it: its bytes, in training with fake quantization.
-    pub state: Option<fn(Tensor<2>) -> Tensor<2>>,
-}
-
-/// What a layer computes.
-pub(super) struct Answer {
-    /// The states after every step, in the order of the steps' places, where the layer returns them: batch, time, units.
-    pub states: Option<Tensor<3>>,
-    /// The state after the last step that it took: batch, units.
-    pub last: Tensor<2>,
-    /// The memory of a long short-term memory after every step, where it was asked for: batch, time, units.
-    pub memories: Option<Tensor<3>>,
-}
-
-/// Runs `x` (batch, time, channels) through a layer from empty states. A step that is not there leaves states as they are, and
-/// answers zero.
+/// As [`super::recurrent`].
 pub(super) fn recurrent(
     layer: Recurrence,
     kernels: &Kernels,
     x: Tensor<3>,
     mask: Option<&Mask>,
-    with_memories: bool,
-) -> Answer {
+) -> (Answer, Option<Tensor<3>>) {
     let [batch, time, _] = x.dims();
     // All products with the inputs at once, then step by step.
     let inputs = linear(x, kernels.input.clone(), Some(kernels.bias.clone()));
@@ -84,16 +60,15 @@ pub(super) fn recurrent(
         if layer.return_sequences {
             states.push(answer);
         }
-        if with_memories && layer.cell == Cell::Lstm {
-            memories.push(memory.clone());
-        }
+        memories.push(memory.clone());
     }
     if layer.go_backwards {
         states.reverse();
         memories.reverse();
     }
-    let stacked = |steps: Vec<Tensor<2>>| (!steps.is_empty()).then(|| Tensor::stack(steps, 1));
-    Answer { states: stacked(states), last: hidden, memories: stacked(memories) }
+    let memories = (layer.cell == Cell::Lstm).then(|| Tensor::stack(memories, 1));
+    let answer = if layer.return_sequences { Answer::States(Tensor::stack(states, 1)) } else { Answer::Last(hidden) };
+    (answer, memories)
 }
 
 impl Kernels {
