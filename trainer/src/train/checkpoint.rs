@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::session::Epoch;
+use super::epoch::Epoch;
 use crate::files::replace;
 use crate::model::Model;
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::session::batches;
+use super::batch::batches;
 use crate::data::Dataset;
 use crate::metrics::Confusion;
 use crate::model::Model;

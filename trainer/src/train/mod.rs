@@ -3,15 +3,21 @@
 //! Chance enters by the recipe's seed and the number of the epoch only, so a run that was interrupted and resumed gives the
 //! same bytes as one that was not.
 
+mod batch;
 mod checkpoint;
+mod epoch;
 mod evaluate;
+mod objective;
 mod progress;
 mod session;
+mod step;
+mod trainer;
 
+pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
-pub(crate) use session::scores;
-pub use session::{Epoch, Options, Report, train};
+pub(crate) use objective::scores;
+pub use session::{Options, Report, train};
 
 /// Where a run's files are.
 #[derive(Clone, Debug)]

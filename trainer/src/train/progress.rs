@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::session::Epoch;
+use super::epoch::Epoch;
 
 pub(super) struct Progress {
     bar: ProgressBar,
