@@ -7,6 +7,7 @@
 pub mod codegen;
 pub mod compile;
 pub mod data;
+pub mod describe;
 mod files;
 pub mod front_end;
 pub mod graph;
@@ -16,6 +17,7 @@ pub mod model;
 pub mod nn;
 pub mod quantize;
 pub mod recipe;
+pub mod report;
 pub mod run;
 pub mod train;
 pub mod tune;

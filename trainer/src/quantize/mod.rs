@@ -10,6 +10,7 @@ mod entropy;
 mod equalize;
 mod fold;
 mod front_end;
+mod headroom;
 mod lower;
 mod overflow;
 mod recurrent;
@@ -19,6 +20,7 @@ use anyhow::Result;
 
 pub use calibrate::activations as float_values;
 pub use fold::fold;
+pub use headroom::{Headroom, headroom};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
+use super::RunDir;
 use super::epoch::Epoch;
 use crate::files::replace;
 use crate::model::Model;
@@ -25,7 +26,7 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     fn file(folder: &Path) -> PathBuf {
-        folder.join("checkpoint.json")
+        RunDir(folder.to_owned()).checkpoint()
     }
 
     /// Weights after an epoch.

@@ -41,4 +41,10 @@ impl RunDir {
     pub fn metrics(&self) -> std::path::PathBuf {
         self.0.join("metrics.json")
     }
+
+    /// How far it has come, while it is not finished and afterwards.
+    #[must_use]
+    pub fn checkpoint(&self) -> std::path::PathBuf {
+        self.0.join("checkpoint.json")
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RunDir;
 use super::epoch::Epoch;
@@ -32,7 +32,7 @@ pub struct Options {
 }
 
 /// What a run gave.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Epoch by epoch.
     pub epochs: Vec<Epoch>,

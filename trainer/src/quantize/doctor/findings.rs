@@ -41,7 +41,7 @@ impl std::fmt::Display for Finding {
 }
 
 /// Signal to noise below which a layer needs an explanation.
-const ENOUGH: f64 = 25.0;
+pub const ENOUGH: f64 = 25.0;
 
 /// The causes: unequal channels first, since what comes behind them suffers too; then the worst layer first.
 pub(super) fn findings(layers: &[Layer]) -> Vec<Finding> {

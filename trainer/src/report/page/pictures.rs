@@ -1,0 +1,202 @@
+//! All pictures of a page, drawn. Those that hold many things are drawn twice: for a wide page and for a phone.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::super::draw::{self, Curve, Ink, Point, Scale, Words, grouped};
+use super::super::training::Training;
+use super::super::{Cost, Layers, Report, Samples, Tuning};
+use super::filters::{decibels, measure};
+use crate::train::Epoch;
+use crate::tune::Objective;
+
+/// Pixels of a wide page's pictures, and of a phone's.
+const WIDTHS: [(&str, i32); 2] = [("wide", 880), ("narrow", 340)];
+
+/// The same for a wide page and for a phone.
+type Both = Option<[String; 2]>;
+
+/// The pictures of a page, as text for its templates.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Pictures {
+    loss: Option<String>,
+    accuracy: Option<String>,
+    confusion: Both,
+    noise: Both,
+    arena: Both,
+    flash: Both,
+    work: Vec<Work>,
+    fronts: Vec<String>,
+    /// Of each sample.
+    samples: Vec<Vec<String>>,
+}
+
+/// What each layer computes, on one core or in multiply-accumulates.
+#[derive(Debug, Serialize)]
+struct Work {
+    title: String,
+    pictures: Both,
+}
+
+impl Pictures {
+    /// Draws what the report has.
+    pub fn draw(report: &Report) -> Result<Self> {
+        let mut all = Self::default();
+        if let Some(training) = report.training.found() {
+            (all.loss, all.accuracy) = learning(training)?;
+        }
+        let confusion = report.answers.found().and_then(|answers| answers.shown().confusion.as_ref());
+        all.confusion = confusion
+            .map(|confusion| {
+                both(
+                    "confusion",
+                    "Confusion matrix",
+                    "A row for each true class, a column for each answer. The table below has the numbers.",
+                    |words, width| draw::confusion(words, width.min(620), confusion),
+                )
+            })
+            .transpose()?;
+        all.noise = report.layers.found().map(noise).transpose()?;
+        all.arena = report.memory.found().map(|memory| {
+            both("arena", "Memory map", "Addresses of the arena by step, a rectangle for each tensor and scratch. The table below has the numbers.", |words, width| {
+                draw::arena(words, width, memory)
+            })
+        }).transpose()?;
+        if let Some(cost) = report.cost.found() {
+            all.flash = Some(flash(cost)?);
+            all.work = work(cost)?;
+        }
+        if let Some(tuning) = report.tuning.found() {
+            all.fronts = fronts(tuning)?;
+        }
+        if let Some(shown) = report.samples.found() {
+            all.samples = samples(shown)?;
+        }
+        Ok(all)
+    }
+}
+
+fn both(
+    id: &str,
+    title: &str,
+    description: &str,
+    draw: impl Fn(Words<'_>, i32) -> Result<String>,
+) -> Result<[String; 2]> {
+    let [wide, narrow] = WIDTHS.map(|(name, width)| {
+        let id = format!("{id}-{name}");
+        draw(Words { id: &id, title, description }, width)
+    });
+    Ok([wide?, narrow?])
+}
+
+fn learning(training: &Training) -> Result<(Option<String>, Option<String>)> {
+    let curve = |ink, of: fn(&Epoch) -> Option<f64>| Curve {
+        ink,
+        values: training.epochs.iter().filter_map(|epoch| Some((epoch.epoch, of(epoch)?))).collect(),
+    };
+    let losses = [curve(Ink::First, |epoch| Some(epoch.loss)), curve(Ink::Second, |epoch| epoch.validation_loss)];
+    let shares = [curve(Ink::First, |epoch| epoch.accuracy), curve(Ink::Second, |epoch| epoch.validation_accuracy)];
+    let draw = |id, title, curves: &[Curve], limits, label| {
+        let is_empty = curves.iter().all(|curve| curve.values.is_empty());
+        let words = Words { id, title, description: "By epoch. The table below has the numbers." };
+        (!is_empty).then(|| draw::curves(words, curves, limits, label)).transpose()
+    };
+    let loss = draw("loss", "Loss by epoch", &losses, [None, None], |y| {
+        if y.abs() < 0.01 { format!("{y:.0e}") } else { format!("{y:.3}") }
+    })?;
+    let accuracy =
+        draw("accuracy", "Accuracy by epoch", &shares, [None, Some(1.0)], |y| format!("{:.1} %", 100.0 * y))?;
+    Ok((loss, accuracy))
+}
+
+fn noise(layers: &Layers) -> Result<[String; 2]> {
+    let row = |layer: &crate::quantize::doctor::Layer| {
+        (layer.name.clone(), layer.decibels.clamp(0.0, 80.0), decibels(layer.decibels))
+    };
+    let rows: Vec<_> = layers.diagnosis.layers.iter().map(row).collect();
+    let is_bad = |ratio: f64| ratio < crate::quantize::doctor::ENOUGH;
+    both(
+        "noise",
+        "Signal to noise by layer",
+        "A bar for each layer, longer where int8 is nearer to float.",
+        |words, width| draw::bars(words, width, &rows, is_bad),
+    )
+}
+
+/// Rows with their share of the whole beside the number.
+fn shares(rows: impl Iterator<Item = (String, u64)>) -> Vec<(String, f64, String)> {
+    let rows: Vec<(String, u64)> = rows.collect();
+    let total = rows.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
+    let label = |count: u64| format!("{} ({:.0} %)", grouped(count), 100.0 * count as f64 / total);
+    rows.into_iter().map(|(name, count)| (name, count as f64, label(count))).collect()
+}
+
+fn flash(cost: &Cost) -> Result<[String; 2]> {
+    let layers = cost.layers.iter().filter(|layer| layer.step.flash > 0);
+    let rows = layers.map(|layer| (layer.step.output.clone(), layer.step.flash));
+    let rows = shares(rows.chain([("rest of the file".to_owned(), cost.rest)]));
+    both("flash", "Flash by layer", "Bytes of weights and tables of each layer.", |words, width| {
+        draw::bars(words, width, &rows, |_| false)
+    })
+}
+
+fn work(cost: &Cost) -> Result<Vec<Work>> {
+    let name = |layer: &super::super::LayerCost| layer.step.output.clone();
+    let draw = |id: &str, title: &str, rows: Vec<(String, u64)>| {
+        let rows = shares(rows.into_iter().filter(|&(_, count)| count > 0));
+        both(id, title, "A bar for each layer.", |words, width| draw::bars(words, width, &rows, |_| false))
+    };
+    let counted = cost.cores.iter().filter(|core| core.instructions.found().is_some()).enumerate();
+    let mut all = Vec::new();
+    for (at, core) in counted {
+        let title = format!("Instructions by layer, {}", core.core);
+        let rows = cost.layers.iter().filter_map(|layer| Some((name(layer), *layer.instructions.get(at)?)));
+        all.push(Work { pictures: Some(draw(&format!("instructions-{at}"), &title, rows.collect())?), title });
+    }
+    if all.is_empty() {
+        let title = "Multiply-accumulates by layer".to_owned();
+        let rows = cost.layers.iter().map(|layer| (name(layer), layer.step.macs)).collect();
+        all.push(Work { pictures: Some(draw("macs", &title, rows)?), title });
+    }
+    Ok(all)
+}
+
+/// The first objective over each of the others.
+fn fronts(tuning: &Tuning) -> Result<Vec<String>> {
+    let label = |objective: Objective| -> fn(f64) -> String {
+        match objective {
+            Objective::Accuracy => |value| format!("{:.1} %", 100.0 * value),
+            Objective::MeanSquaredError => |value| format!("{value:.4}"),
+            _ => |value| measure(Some(value.max(0.0)), ""),
+        }
+    };
+    let Some((first, others)) = tuning.axes.split_first() else { return Ok(Vec::new()) };
+    let draw = |(at, axis): (usize, &super::super::Axis)| {
+        let point = |trial: &super::super::Tried| {
+            let at = (trial.values[at]?, trial.values[0]?);
+            Some(Point { name: trial.name.clone(), at, is_best: trial.is_best, is_this: trial.is_this })
+        };
+        let points: Vec<Point> = tuning.trials.iter().filter_map(point).collect();
+        let [x, y] = [axis, first].map(|axis| Scale { name: axis.words, label: label(axis.objective) });
+        let title = format!("{} by {}", y.name, x.name);
+        let words = Words {
+            id: &format!("front-{at}"),
+            title: &title,
+            description: "A point for each trial; those that no other beats are joined by a line. The table below has the numbers.",
+        };
+        (!points.is_empty()).then(|| draw::front(words, &points, x, y)).transpose()
+    };
+    Ok((1..).zip(others).map(draw).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+fn samples(samples: &Samples) -> Result<Vec<Vec<String>>> {
+    let of_sample = |sample: &super::super::Sample| {
+        let title = format!("Sample {}", sample.index);
+        let draw = |(part, picture)| {
+            let id = format!("sample-{}-{part}", sample.index);
+            draw::sample(Words { id: &id, title: &title, description: "Its truth and its answer are below." }, picture)
+        };
+        sample.pictures.iter().enumerate().map(draw).collect()
+    };
+    samples.shown.iter().map(of_sample).collect()
+}
