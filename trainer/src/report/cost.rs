@@ -17,7 +17,9 @@ pub struct Cost {
     pub macs: u64,
     /// Layer by layer.
     pub layers: Vec<LayerCost>,
-    /// Bytes of the file that are no layer's: the description, the tables of steps and tensors, the certificate.
+    /// Bytes of the certificate: golden inputs and digests.
+    pub certificate: u64,
+    /// Bytes of the file that are neither a layer's nor the certificate's: the description, the tables of steps and tensors.
     pub rest: u64,
     /// Core by core, as they were asked for.
     pub cores: Vec<Counted>,
@@ -59,12 +61,14 @@ pub(super) fn collect(run: &Run, on: &[Target]) -> Result<Cost> {
             instructions: of_steps.iter().filter_map(|steps| steps.get(number).copied()).collect(),
         };
         let layers: Vec<LayerCost> = describe::steps(model).into_iter().enumerate().map(layer).collect();
+        let certificate = 4 * u64::from(model.head().golden.count);
         let flash: u64 = layers.iter().map(|layer| layer.step.flash).sum();
         Ok(Cost {
             model_bytes: bytes.len(),
             macs: model.info().macs,
             // Equal tables are stored once, so layers together may take more than the file.
-            rest: (bytes.len() as u64).saturating_sub(flash),
+            rest: (bytes.len() as u64).saturating_sub(flash + certificate),
+            certificate,
             layers,
             cores,
         })

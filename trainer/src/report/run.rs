@@ -110,7 +110,7 @@ impl Run {
         let bytes = self.file()?;
         let copy = aligned(bytes);
         let model = thumbnet::Model::new(&bytemuck::cast_slice(&copy)[..bytes.len()]);
-        f(&model.context("the model file does not check: export it anew")?)
+        f(&model.context("The model file does not check: export it anew")?)
     }
 
     /// Samples to learn from and to be judged by.
@@ -168,18 +168,18 @@ fn shown<T>(found: &Found<T>) -> Result<&T> {
 
 fn recipe(path: &Path, unfinished: &str) -> Result<(Recipe, String)> {
     ensure!(path.exists(), "There is no recipe.toml: {unfinished}.");
-    let text = fs::read_to_string(path).context("recipe.toml cannot be read")?;
-    Ok((Recipe::parse(&text).context("recipe.toml is damaged")?, text))
+    let text = fs::read_to_string(path).context("The file recipe.toml cannot be read")?;
+    Ok((Recipe::parse(&text).context("The file recipe.toml is damaged")?, text))
 }
 
 fn metrics(path: &Path, unfinished: &str) -> Result<Metrics> {
     ensure!(path.exists(), "There is no metrics.json: {unfinished}.");
-    let text = fs::read_to_string(path).context("metrics.json cannot be read")?;
-    serde_json::from_str(&text).context("metrics.json is damaged, or of another version: train anew")
+    let text = fs::read_to_string(path).context("The file metrics.json cannot be read")?;
+    serde_json::from_str(&text).context("The file metrics.json is damaged, or of another version: train anew")
 }
 
 fn model_file(path: &Path) -> Result<Vec<u8>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     ensure!(path.exists(), "There is no model file {name}: `thumbnet export` writes it into the folder.");
-    fs::read(path).with_context(|| format!("the model file {name} cannot be read"))
+    fs::read(path).with_context(|| format!("The model file {name} cannot be read"))
 }

@@ -1,6 +1,6 @@
 //! The trials of a tuning, and those that no other beats.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use crate::tune::{Finished, Measures, Objective, Space, collect as results, meas
 pub struct Tuning {
     /// What was to become small or large.
     pub axes: Vec<Axis>,
+    /// Fields of the recipe that were changed, by their paths.
+    pub fields: Vec<String>,
     /// All trials that have a result.
     pub trials: Vec<Tried>,
     /// How many of them failed.
@@ -39,8 +41,8 @@ pub struct Axis {
 pub struct Tried {
     /// Name of its folder.
     pub name: String,
-    /// Values of the fields.
-    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// What it has for each of [`Tuning::fields`].
+    pub settings: Vec<Option<serde_json::Value>>,
     /// Epochs of its last round.
     pub epochs: Option<usize>,
     /// What it is worth; `None` if it failed.
@@ -74,6 +76,9 @@ pub(super) fn collect(folder: &Path) -> Result<Tuning> {
     let objectives = space.as_ref().map_or_else(|_| OBJECTIVES.to_vec(), |space| space.objectives.clone());
     let all = results(&tuning, &objectives)?;
     let objectives = measured(&objectives, &all);
+    // Trials of other engines may have other fields.
+    let fields: BTreeSet<&String> = all.iter().flat_map(|one| one.outcome.parameters.keys()).collect();
+    let fields: Vec<String> = fields.into_iter().cloned().collect();
     let this = folder.canonicalize().ok();
     let tried = |one: &Finished| {
         let rung = one.outcome.last();
@@ -81,7 +86,7 @@ pub(super) fn collect(folder: &Path) -> Result<Tuning> {
         Tried {
             is_this: this.is_some() && tuning.join("trials").join(&one.name).canonicalize().ok() == this,
             name: one.name.clone(),
-            parameters: one.outcome.parameters.clone(),
+            settings: fields.iter().map(|field| one.outcome.parameters.get(field).cloned()).collect(),
             epochs: rung.map(|rung| rung.epochs),
             values: rung.map_or_else(|| vec![None; objectives.len()], |rung| values(&rung.measures)),
             measures: rung.map(|rung| rung.measures.clone()),
@@ -90,12 +95,14 @@ pub(super) fn collect(folder: &Path) -> Result<Tuning> {
     };
     let trials: Vec<Tried> = all.iter().map(tried).collect();
     Ok(Tuning {
+        fields,
         failed: trials.iter().filter(|trial| trial.measures.is_none()).count(),
         trials,
         axes: objectives.iter().copied().map(axis).collect(),
-        note: space
-            .err()
-            .map(|why| format!("Objectives are the usual ones, because those of this tuning are not known: {why:#}.")),
+        // Without its path: the page may be shown to others.
+        note: space.err().map(|_| {
+            "Objectives are the usual ones: there is no space.toml that says which this tuning's are.".to_owned()
+        }),
     })
 }
 

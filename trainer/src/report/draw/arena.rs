@@ -1,19 +1,14 @@
 //! The memory map over time: address by step, one rectangle for each tensor and scratch.
 
 use anyhow::Result;
-use plotters::chart::{ChartBuilder, ChartContext};
-use plotters::coord::cartesian::Cartesian2d;
-use plotters::coord::types::RangedCoordf64;
-use plotters::element::{DashedPathElement, Rectangle, Text};
-use plotters::prelude::SVGBackend;
+use plotters::chart::ChartBuilder;
+use plotters::element::{DashedPathElement, Rectangle};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle};
 
 use super::super::memory::Memory;
-use super::{Area, FONT, Ink, Words, drawn, grouped, shortened, style, svg, text_width, write};
+use super::{Area, Axes, Chart, FONT, Ink, Words, axes, drawn, grouped, shortened, style, svg, text_width, write};
 use crate::describe::{Kind, Slot};
-
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 const fn ink(kind: Kind) -> Ink {
     match kind {
@@ -46,56 +41,43 @@ pub fn arena(words: Words<'_>, width: i32, memory: &Memory) -> Result<String> {
             .build_cartesian_2d(-1f64..last, 0f64..top.max(1.0))
             .map_err(drawn)?;
         let wanted = (f64::from(width - left) / 30.0).min(last + 1.0) as usize;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .bold_line_style(Ink::Grid.rgb())
-            .light_line_style(Ink::Grid.rgb().mix(0.0))
-            .axis_style(Ink::Grid.rgb())
-            .x_labels(0)
-            .y_labels(8)
-            .y_label_formatter(&|bytes| grouped(bytes.round() as u64))
-            .y_label_style(style(Ink::Faint, HPos::Right, VPos::Center))
-            .x_desc("step")
-            .axis_desc_style(style(Ink::Faint, HPos::Center, VPos::Top))
-            .draw()
-            .map_err(drawn)?;
-        let room = f64::from(width - left - 8) / (last + 1.0);
-        let tall = f64::from(height as i32 - 60) / top.max(1.0);
+        let bytes = |bytes: f64| grouped(bytes.round() as u64);
+        let sides = Axes { across: "step", numbers: [&|_| String::new(), &bytes], counts: [0, 8], has_columns: false };
+        axes(&mut chart, &sides)?;
+        memory.slots.iter().try_for_each(|slot| rectangle(&mut chart, slot))?;
         for (number, slot) in (1..).zip(&memory.slots) {
-            draw(&mut chart, number, slot, [room, tall])?;
+            label(area, &chart, number, slot)?;
         }
         steps(area, &chart, memory.steps, wanted)?;
         peak(area, &mut chart, memory)
     })
 }
 
-/// A rectangle with what fits into it.
-fn draw(chart: &mut Chart<'_, '_>, number: usize, slot: &Slot, [room, tall]: [f64; 2]) -> Result<()> {
+fn rectangle(chart: &mut Chart<'_, '_>, slot: &Slot) -> Result<()> {
     let [from, to] = columns(slot);
-    let (low, high) = (f64::from(slot.offset), f64::from(slot.offset + slot.bytes));
+    let corners = [(from, f64::from(slot.offset)), (to, f64::from(slot.offset + slot.bytes))];
     let ink = ink(slot.kind).rgb();
-    let corners = [(from, low), (to, high)];
     let line: ShapeStyle = ink.stroke_width(1);
     chart
         .draw_series([Rectangle::new(corners, ink.mix(0.35).filled()), Rectangle::new(corners, line)])
         .map_err(drawn)?;
-    let (wide, tall) = ((to - from) * room - 8.0, (high - low) * tall);
-    let (short, long) = (number.to_string(), format!("{number} {}", slot.name));
-    let text = if f64::from(text_width(&long)) <= wide {
-        long
-    } else if wide > 60.0 {
-        shortened(&long, wide as i32)
-    } else {
-        short
-    };
-    if tall < FONT || f64::from(text_width(&text)) > wide + 6.0 {
+    Ok(())
+}
+
+/// Number and name in the upper left corner, where others that overlap have none of theirs; the number alone where there is no
+/// room for the name, above the rectangle where that is flat.
+fn label(area: &Area<'_>, chart: &Chart<'_, '_>, number: usize, slot: &Slot) -> Result<()> {
+    let [from, to] = columns(slot);
+    let (left, top) = chart.backend_coord(&(from, f64::from(slot.offset + slot.bytes)));
+    let (right, bottom) = chart.backend_coord(&(to, f64::from(slot.offset)));
+    let wide = right - left - 8;
+    let name = format!("{number} {}", slot.name);
+    let text = if text_width(&name) <= wide || wide > 60 { shortened(&name, wide) } else { number.to_string() };
+    if text_width(&text) > wide + 6 {
         return Ok(());
     }
-    let at = (f64::midpoint(from, to), f64::midpoint(low, high));
-    let label = Text::new(text, at, style(Ink::Text, HPos::Center, VPos::Center));
-    chart.draw_series([label]).map_err(drawn)?;
-    Ok(())
+    let (y, vertical) = if bottom - top < FONT as i32 + 2 { (top - 2, VPos::Bottom) } else { (top + 4, VPos::Top) };
+    write(area, &text, (left + 4, y), style(Ink::Text, HPos::Left, vertical))
 }
 
 /// Numbers of steps under the middle of their columns, as many as fit.

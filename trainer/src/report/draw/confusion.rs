@@ -14,7 +14,7 @@ const NUMBERED: usize = 20;
 pub fn confusion(words: Words<'_>, width: i32, confusion: &Confusion) -> Result<String> {
     let count = confusion.classes.len().max(1) as i32;
     let names = confusion.classes.iter().map(|name| text_width(name)).max().unwrap_or(0).clamp(12, width / 4);
-    let cell = ((width - names - 8) / count).clamp(1, 44);
+    let cell = ((width - names - 8) / count).clamp(1, 48);
     let (left, top) = (names + 8, names + 8);
     let size = (left + cell * count, top + cell * count);
     let is_named = cell >= 9;

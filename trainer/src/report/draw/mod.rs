@@ -8,7 +8,10 @@ mod front;
 mod sample;
 
 use anyhow::{Result, anyhow};
+use plotters::chart::ChartContext;
 use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::{DrawingArea, IntoDrawingArea, IntoFont, RGBColor, Rectangle, SVGBackend, Text, TextStyle};
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -71,7 +74,7 @@ const FONT: f64 = 12.0;
 
 /// Most pixels that so many characters take: wider than the mean of the usual fonts.
 fn text_width(text: &str) -> i32 {
-    (text.chars().count() as f64 * 0.58 * FONT).ceil() as i32
+    (text.chars().count() as f64 * 0.62 * FONT).ceil() as i32
 }
 
 /// A text that ends in an ellipsis where it is longer than so many pixels.
@@ -79,7 +82,7 @@ fn shortened(text: &str, width: i32) -> String {
     if text_width(text) <= width {
         return text.to_owned();
     }
-    let room = (f64::from(width) / (0.58 * FONT)) as usize;
+    let room = (f64::from(width) / (0.62 * FONT)) as usize;
     text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
 }
 
@@ -101,6 +104,43 @@ fn drawn(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("a picture cannot be drawn: {error}")
 }
 
+/// A picture with numbers along both sides.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// What stands along the sides of a chart.
+struct Axes<'a> {
+    /// Under the chart.
+    across: &'a str,
+    /// Numbers across, and upwards.
+    numbers: [&'a dyn Fn(f64) -> String; 2],
+    /// About how many of them.
+    counts: [usize; 2],
+    /// Whether there are vertical lines too.
+    has_columns: bool,
+}
+
+/// Draws lines and numbers in the colors of the page.
+fn axes(chart: &mut Chart<'_, '_>, axes: &Axes<'_>) -> Result<()> {
+    let [x, y] = [0, 1].map(|axis| move |value: &f64| (axes.numbers[axis])(*value));
+    let mut mesh = chart.configure_mesh();
+    if !axes.has_columns {
+        mesh.disable_x_mesh();
+    }
+    mesh.bold_line_style(Ink::Grid.rgb())
+        .light_line_style(Ink::Grid.rgb().mix(0.0))
+        .axis_style(Ink::Grid.rgb())
+        .x_labels(axes.counts[0])
+        .y_labels(axes.counts[1])
+        .x_label_formatter(&x)
+        .y_label_formatter(&y)
+        .x_label_style(style(Ink::Faint, HPos::Center, VPos::Top))
+        .y_label_style(style(Ink::Faint, HPos::Right, VPos::Center))
+        .x_desc(axes.across)
+        .axis_desc_style(style(Ink::Faint, HPos::Center, VPos::Top))
+        .draw()
+        .map_err(drawn)
+}
+
 /// What a picture says to those who do not see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
@@ -110,7 +150,7 @@ pub(super) struct Words<'a> {
     pub description: &'a str,
 }
 
-/// Draws on so many pixels; the picture is as wide as its place, and has a title and a description.
+/// Draws on so many pixels; the picture is at most as wide as its place, and has a title and a description.
 fn svg(words: Words<'_>, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
     let mut text = String::new();
     {
@@ -127,7 +167,7 @@ fn svg(words: Words<'_>, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Resul
     let (width, height) = size;
     let [title, description] = [title, description].map(escaped);
     Ok(format!(
-        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-text\">\n\
+        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\" aria-labelledby=\"{id}-title {id}-text\">\n\
          <title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-text\">{description}</desc>\n{body}"
     ))
 }

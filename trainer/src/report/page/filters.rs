@@ -1,7 +1,7 @@
 //! How templates write numbers and names.
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, Output, State, escape_formatter};
+use minijinja::{AutoEscape, Environment, Error, HtmlEscape, Output, State, escape_formatter};
 
 use super::super::draw::grouped;
 
@@ -13,6 +13,7 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("grouped", grouped);
     environment.add_filter("measure", measure);
     environment.add_filter("code", |text: &str| Value::from_safe_string(code(text)));
+    environment.add_filter("prose", prose);
     environment.add_filter("fenced", |text: &str| Value::from_safe_string(fenced(text)));
 }
 
@@ -80,6 +81,18 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// A sentence of ours in which commands stand between backticks: those become code, the rest is escaped, for there are names in it.
+fn prose(state: &State<'_, '_>, text: &str) -> Value {
+    let is_markdown = matches!(state.auto_escape(), AutoEscape::Custom(_));
+    let part = |(number, part): (usize, &str)| match (is_markdown, number % 2) {
+        (true, 0) => escaped(part),
+        (true, _) => code(part),
+        (false, 0) => HtmlEscape(part).to_string(),
+        (false, _) => format!("<code>{}</code>", HtmlEscape(part)),
+    };
+    Value::from_safe_string(text.split('`').enumerate().map(part).collect())
 }
 
 /// A name as a code span, also in a table: nothing in it means anything to Markdown, and it calls nobody.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::draw::{self, Curve, Ink, Point, Scale, Words, grouped};
 use super::super::training::Training;
-use super::super::{Cost, Layers, Report, Samples, Tuning};
+use super::super::{Axis, Cost, LayerCost, Layers, Picture, Report, Sample, Samples, Tried, Tuning};
 use super::filters::{decibels, measure};
 use crate::train::Epoch;
 use crate::tune::Objective;
@@ -13,20 +13,25 @@ use crate::tune::Objective;
 /// Pixels of a wide page's pictures, and of a phone's.
 const WIDTHS: [(&str, i32); 2] = [("wide", 880), ("narrow", 340)];
 
+/// Pixels of a picture beside another.
+const HALF: i32 = 420;
+
 /// The same for a wide page and for a phone.
 type Both = Option<[String; 2]>;
 
 /// The pictures of a page, as text for its templates.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Pictures {
-    loss: Option<String>,
-    accuracy: Option<String>,
+    loss: Both,
+    accuracy: Both,
     confusion: Both,
     noise: Both,
     arena: Both,
     flash: Both,
     work: Vec<Work>,
-    fronts: Vec<String>,
+    fronts: Vec<[String; 2]>,
+    /// Whether samples need more room than images do.
+    is_wide: bool,
     /// Of each sample.
     samples: Vec<Vec<String>>,
 }
@@ -70,6 +75,7 @@ impl Pictures {
             all.fronts = fronts(tuning)?;
         }
         if let Some(shown) = report.samples.found() {
+            all.is_wide = shown.shown.iter().flat_map(|one| &one.pictures).any(Picture::is_wide);
             all.samples = samples(shown)?;
         }
         Ok(all)
@@ -89,23 +95,25 @@ fn both(
     Ok([wide?, narrow?])
 }
 
-fn learning(training: &Training) -> Result<(Option<String>, Option<String>)> {
+fn learning(training: &Training) -> Result<(Both, Both)> {
     let curve = |ink, of: fn(&Epoch) -> Option<f64>| Curve {
         ink,
         values: training.epochs.iter().filter_map(|epoch| Some((epoch.epoch, of(epoch)?))).collect(),
     };
     let losses = [curve(Ink::First, |epoch| Some(epoch.loss)), curve(Ink::Second, |epoch| epoch.validation_loss)];
     let shares = [curve(Ink::First, |epoch| epoch.accuracy), curve(Ink::Second, |epoch| epoch.validation_accuracy)];
-    let draw = |id, title, curves: &[Curve], limits, label| {
+    let draw = |id, title, curves: &[Curve], most, label| {
         let is_empty = curves.iter().all(|curve| curve.values.is_empty());
-        let words = Words { id, title, description: "By epoch. The table below has the numbers." };
-        (!is_empty).then(|| draw::curves(words, curves, limits, label)).transpose()
+        let picture = |words: Words<'_>, width: i32| draw::curves(words, width.min(HALF), curves, most, label);
+        (!is_empty).then(|| both(id, title, "By epoch. The table below has the numbers.", picture)).transpose()
     };
-    let loss = draw("loss", "Loss by epoch", &losses, [None, None], |y| {
-        if y.abs() < 0.01 { format!("{y:.0e}") } else { format!("{y:.3}") }
-    })?;
-    let accuracy =
-        draw("accuracy", "Accuracy by epoch", &shares, [None, Some(1.0)], |y| format!("{:.1} %", 100.0 * y))?;
+    let number = |y: f64, most: f64| match most {
+        most if most < 0.01 => format!("{y:.1e}"),
+        most if most < 1.0 => format!("{y:.3}"),
+        _ => format!("{y:.2}"),
+    };
+    let loss = draw("loss", "Loss by epoch", &losses, None, number)?;
+    let accuracy = draw("accuracy", "Accuracy by epoch", &shares, Some(1.0), |y, _| format!("{:.1} %", 100.0 * y))?;
     Ok((loss, accuracy))
 }
 
@@ -134,14 +142,15 @@ fn shares(rows: impl Iterator<Item = (String, u64)>) -> Vec<(String, f64, String
 fn flash(cost: &Cost) -> Result<[String; 2]> {
     let layers = cost.layers.iter().filter(|layer| layer.step.flash > 0);
     let rows = layers.map(|layer| (layer.step.output.clone(), layer.step.flash));
-    let rows = shares(rows.chain([("rest of the file".to_owned(), cost.rest)]));
+    let rows =
+        shares(rows.chain([("certificate".to_owned(), cost.certificate), ("rest of the file".to_owned(), cost.rest)]));
     both("flash", "Flash by layer", "Bytes of weights and tables of each layer.", |words, width| {
         draw::bars(words, width, &rows, |_| false)
     })
 }
 
 fn work(cost: &Cost) -> Result<Vec<Work>> {
-    let name = |layer: &super::super::LayerCost| layer.step.output.clone();
+    let name = |layer: &LayerCost| layer.step.output.clone();
     let draw = |id: &str, title: &str, rows: Vec<(String, u64)>| {
         let rows = shares(rows.into_iter().filter(|&(_, count)| count > 0));
         both(id, title, "A bar for each layer.", |words, width| draw::bars(words, width, &rows, |_| false))
@@ -161,8 +170,27 @@ fn work(cost: &Cost) -> Result<Vec<Work>> {
     Ok(all)
 }
 
+/// Trials by the objective with this number, across, and by the first, upwards.
+fn points(tuning: &Tuning, across: usize) -> Vec<Point> {
+    let measured = |trial: &&Tried| trial.values[across].is_some() && trial.values[0].is_some();
+    let trials: Vec<_> = tuning.trials.iter().filter(measured).collect();
+    let value = |trial: &Tried, axis: usize| trial.values[axis].unwrap_or(f64::NAN);
+    let cost =
+        |trial, axis: usize| if tuning.axes[axis].is_more_better { -value(trial, axis) } else { value(trial, axis) };
+    let costs: Vec<Vec<f64>> = trials.iter().map(|trial| vec![cost(trial, across), cost(trial, 0)]).collect();
+    let best = crate::tune::front(&costs);
+    let point = |(number, trial): (usize, &&Tried)| Point {
+        name: trial.name.clone(),
+        at: (value(trial, across), value(trial, 0)),
+        is_best: trial.is_best,
+        is_on_line: best.contains(&number),
+        is_this: trial.is_this,
+    };
+    trials.iter().enumerate().map(point).collect()
+}
+
 /// The first objective over each of the others.
-fn fronts(tuning: &Tuning) -> Result<Vec<String>> {
+fn fronts(tuning: &Tuning) -> Result<Vec<[String; 2]>> {
     let label = |objective: Objective| -> fn(f64) -> String {
         match objective {
             Objective::Accuracy => |value| format!("{:.1} %", 100.0 * value),
@@ -171,26 +199,19 @@ fn fronts(tuning: &Tuning) -> Result<Vec<String>> {
         }
     };
     let Some((first, others)) = tuning.axes.split_first() else { return Ok(Vec::new()) };
-    let draw = |(at, axis): (usize, &super::super::Axis)| {
-        let point = |trial: &super::super::Tried| {
-            let at = (trial.values[at]?, trial.values[0]?);
-            Some(Point { name: trial.name.clone(), at, is_best: trial.is_best, is_this: trial.is_this })
-        };
-        let points: Vec<Point> = tuning.trials.iter().filter_map(point).collect();
+    let draw = |(at, axis): (usize, &Axis)| {
+        let points = points(tuning, at);
         let [x, y] = [axis, first].map(|axis| Scale { name: axis.words, label: label(axis.objective) });
         let title = format!("{} by {}", y.name, x.name);
-        let words = Words {
-            id: &format!("front-{at}"),
-            title: &title,
-            description: "A point for each trial; those that no other beats are joined by a line. The table below has the numbers.",
-        };
-        (!points.is_empty()).then(|| draw::front(words, &points, x, y)).transpose()
+        let description = "A point for each trial; those that no other beats in these two are joined by a line. The table below has the numbers.";
+        let picture = |words: Words<'_>, width: i32| draw::front(words, width.min(HALF), &points, x, y);
+        (!points.is_empty()).then(|| both(&format!("front-{at}"), &title, description, picture)).transpose()
     };
     Ok((1..).zip(others).map(draw).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 fn samples(samples: &Samples) -> Result<Vec<Vec<String>>> {
-    let of_sample = |sample: &super::super::Sample| {
+    let of_sample = |sample: &Sample| {
         let title = format!("Sample {}", sample.index);
         let draw = |(part, picture)| {
             let id = format!("sample-{}-{part}", sample.index);

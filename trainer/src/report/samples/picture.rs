@@ -30,6 +30,14 @@ pub enum Picture {
     Path(Vec<[f32; 2]>),
 }
 
+impl Picture {
+    /// Whether it shows time from left to right.
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        matches!(self, Self::Heat { .. } | Self::Series(_))
+    }
+}
+
 /// Most points of a series that a picture has room for.
 const COLUMNS: usize = 160;
 
