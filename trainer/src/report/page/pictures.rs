@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use super::super::draw::{self, Curve, Ink, Point, Scale, Words, grouped};
 use super::super::training::Training;
-use super::super::{Axis, Cost, LayerCost, Layers, Picture, Report, Sample, Samples, Tried, Tuning};
+use super::super::{Axis, Cost, LayerCost, Layers, Memory, Picture, Report, Sample, Samples, Tried, Tuning};
 use super::filters::{decibels, measure};
+use crate::metrics::Confusion;
+use crate::quantize::doctor;
 use crate::train::Epoch;
-use crate::tune::Objective;
+use crate::tune::{Objective, front};
 
 /// Pixels of a wide page's pictures, and of a phone's.
 const WIDTHS: [(&str, i32); 2] = [("wide", 880), ("narrow", 340)];
@@ -51,22 +53,9 @@ impl Pictures {
             (all.loss, all.accuracy) = learning(training)?;
         }
         let confusion = report.answers.found().and_then(|answers| answers.shown().confusion.as_ref());
-        all.confusion = confusion
-            .map(|confusion| {
-                both(
-                    "confusion",
-                    "Confusion matrix",
-                    "A row for each true class, a column for each answer. The table below has the numbers.",
-                    |words, width| draw::confusion(words, width.min(620), confusion),
-                )
-            })
-            .transpose()?;
+        all.confusion = confusion.map(matrix).transpose()?;
         all.noise = report.layers.found().map(noise).transpose()?;
-        all.arena = report.memory.found().map(|memory| {
-            both("arena", "Memory map", "Addresses of the arena by step, a rectangle for each tensor and scratch. The table below has the numbers.", |words, width| {
-                draw::arena(words, width, memory)
-            })
-        }).transpose()?;
+        all.arena = report.memory.found().map(arena).transpose()?;
         if let Some(cost) = report.cost.found() {
             all.flash = Some(flash(cost)?);
             all.work = work(cost)?;
@@ -117,12 +106,22 @@ fn learning(training: &Training) -> Result<(Both, Both)> {
     Ok((loss, accuracy))
 }
 
+fn matrix(confusion: &Confusion) -> Result<[String; 2]> {
+    let description = "A row for each true class, a column for each answer. The table below has the numbers.";
+    let picture = |words: Words<'_>, width: i32| draw::confusion(words, width.min(620), confusion);
+    both("confusion", "Confusion matrix", description, picture)
+}
+
+fn arena(memory: &Memory) -> Result<[String; 2]> {
+    let description =
+        "Addresses of the arena by step, a rectangle for each tensor and scratch. The table below has the numbers.";
+    both("arena", "Memory map", description, |words, width| draw::arena(words, width, memory))
+}
+
 fn noise(layers: &Layers) -> Result<[String; 2]> {
-    let row = |layer: &crate::quantize::doctor::Layer| {
-        (layer.name.clone(), layer.decibels.clamp(0.0, 80.0), decibels(layer.decibels))
-    };
+    let row = |layer: &doctor::Layer| (layer.name.clone(), layer.decibels.clamp(0.0, 80.0), decibels(layer.decibels));
     let rows: Vec<_> = layers.diagnosis.layers.iter().map(row).collect();
-    let is_bad = |ratio: f64| ratio < crate::quantize::doctor::ENOUGH;
+    let is_bad = |ratio: f64| ratio < doctor::ENOUGH;
     both(
         "noise",
         "Signal to noise by layer",
@@ -178,7 +177,7 @@ fn points(tuning: &Tuning, across: usize) -> Vec<Point> {
     let cost =
         |trial, axis: usize| if tuning.axes[axis].is_more_better { -value(trial, axis) } else { value(trial, axis) };
     let costs: Vec<Vec<f64>> = trials.iter().map(|trial| vec![cost(trial, across), cost(trial, 0)]).collect();
-    let best = crate::tune::front(&costs);
+    let best = front(&costs);
     let point = |(number, trial): (usize, &&Tried)| Point {
         name: trial.name.clone(),
         at: (value(trial, across), value(trial, 0)),
