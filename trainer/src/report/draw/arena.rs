@@ -65,7 +65,7 @@ fn rectangle(chart: &mut Chart<'_, '_>, slot: &Slot) -> Result<()> {
 }
 
 /// Number and name in the upper left corner, where others that overlap have none of theirs; the number alone where there is no
-/// room for the name, above the rectangle where that is flat.
+/// room for the name, above the rectangle where that is flat, or below it at the top of the arena.
 fn label(area: &Area<'_>, chart: &Chart<'_, '_>, number: usize, slot: &Slot) -> Result<()> {
     let [from, to] = columns(slot);
     let (left, top) = chart.backend_coord(&(from, f64::from(slot.offset + slot.bytes)));
@@ -76,7 +76,13 @@ fn label(area: &Area<'_>, chart: &Chart<'_, '_>, number: usize, slot: &Slot) -> 
     if text_width(&text) > wide + 6 {
         return Ok(());
     }
-    let (y, vertical) = if bottom - top < FONT as i32 + 2 { (top - 2, VPos::Bottom) } else { (top + 4, VPos::Top) };
+    let line = FONT as i32 + 2;
+    let is_at_top = top - line < chart.plotting_area().get_pixel_range().1.start;
+    let (y, vertical) = match bottom - top {
+        height if height >= line => (top + 4, VPos::Top),
+        _ if is_at_top => (bottom + 2, VPos::Top),
+        _ => (top - 2, VPos::Bottom),
+    };
     write(area, &text, (left + 4, y), style(Ink::Text, HPos::Left, vertical))
 }
 
