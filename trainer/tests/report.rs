@@ -201,6 +201,28 @@ fn the_page_has_the_numbers_of_the_run() {
     assert!(tables.iter().any(|table| table.len() == 1 + memory.slots.len()), "no table of the arena");
     assert!(short.contains(&format!("| accuracy | {accuracy} |")), "{short}");
     narrow(&page);
+    command(folder.path(), &page, &short, &json);
+}
+
+/// The command writes both files, or prints one of three forms; all say the same as the library.
+fn command(folder: &Path, page: &str, short: &str, json: &serde_json::Value) {
+    let thumbnet = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thumbnet"));
+        let output = command.arg("report").arg(folder).args(args).output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.success(), stdout, stderr)
+    };
+    assert_eq!(thumbnet(&["--markdown"]).1.trim_end(), short.trim_end());
+    let printed: serde_json::Value = serde_json::from_str(&thumbnet(&["--json"]).1).unwrap();
+    assert_eq!(&printed, json);
+    assert!(!folder.join("report.html").exists(), "printing writes no file");
+    assert!(thumbnet(&[]).0);
+    assert_eq!(fs::read_to_string(folder.join("report.html")).unwrap(), page);
+    assert_eq!(fs::read_to_string(folder.join("report.md")).unwrap(), short);
+    let (is_ok, _, error) = thumbnet(&["-o", "page.md"]);
+    assert!(!is_ok && error.contains("name the page, *.html"), "{error}");
+    let (is_ok, _, error) = thumbnet(&["--on", "host"]);
+    assert!(!is_ok && error.contains("--on m4"), "{error}");
 }
 
 /// The tables of a text, which must be whole, rows of cells; no HTML but ours, and none of `names` means anything.
