@@ -106,8 +106,9 @@ fn largest(program: &Program, matrix: &Matrix) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use thumbnet::format::{Clamp, DType, FullyConnectedParams, Rounding};
-    use thumbnet::kernels::Channel;
+    use thumbnet::fixed::Rounding;
+    use thumbnet::format::{DType, FullyConnectedParams};
+    use thumbnet::kernels::{Channel, Clamp};
 
     use super::*;
     use crate::compile::StepDesc;

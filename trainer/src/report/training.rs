@@ -33,7 +33,7 @@ struct Checkpoint {
 pub(super) fn collect(run: &Run) -> Result<Training> {
     let path = RunDir(run.folder.clone()).checkpoint();
     let checkpoint = path.exists().then(|| -> Result<Checkpoint> {
-        Ok(serde_json::from_str(&fs::read_to_string(&path)?).context("The file checkpoint.json is damaged")?)
+        serde_json::from_str(&fs::read_to_string(&path)?).context("The file checkpoint.json is damaged")
     });
     let checkpoint = checkpoint.transpose();
     match run.metrics() {
