@@ -20,7 +20,8 @@ pub struct Samples {
     pub wrong: Option<usize>,
     /// Samples of the test set.
     pub total: usize,
-    /// Those that are shown: the surest of the wrong answers, then the least sure of the right ones; for regression the largest errors.
+    /// Those that are shown: the surest of the wrong answers, then the least sure of the right ones; for
+    /// regression the largest errors; the fewest right steps where each step has an answer.
     pub shown: Vec<Sample>,
 }
 

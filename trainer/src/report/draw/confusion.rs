@@ -1,4 +1,4 @@
-//! The confusion matrix: a row for each true class, a column for each answer, dark where there are many.
+//! The confusion matrix: a row for each true class, a column for each answer, colored where there are many.
 
 use anyhow::Result;
 use plotters::style::FontTransform;
