@@ -12,7 +12,7 @@ use crate::data::{Loaded, Source};
 use crate::model::Model;
 use crate::quantize::{Quantized, quantize_with_reference};
 use crate::recipe::Recipe;
-use crate::train::{Report as Metrics, RunDir, predict};
+use crate::train::{Epoch, Report as Metrics, RunDir, epochs_so_far, predict};
 use crate::verify::integer_outputs;
 
 /// Something of a folder, or why it is not there. A text, because several sections ask.
@@ -25,6 +25,7 @@ pub(super) struct Run {
     model: Found<Model>,
     file: Found<Vec<u8>>,
     metrics: Found<Metrics>,
+    epochs: Found<Option<(Vec<Epoch>, usize)>>,
     data: OnceCell<Found<Loaded>>,
     quantized: OnceCell<Found<Quantized>>,
     float: OnceCell<Found<Vec<f32>>>,
@@ -41,10 +42,12 @@ impl Run {
             folder.is_dir(),
             "{at} is not a folder: name that of a run (`thumbnet train`) or of a tuning (`thumbnet tune`)"
         );
-        let marks = [files.recipe(), files.metrics(), files.checkpoint(), folder.join("trials")];
+        let epochs = epochs_so_far(folder);
+        let is_begun = !matches!(epochs, Ok(None));
+        let marks = [files.recipe(), files.metrics(), folder.join("trials")];
         ensure!(
-            marks.iter().any(|mark| mark.exists()),
-            "{at} is the folder of no run and of no tuning: it has neither recipe.toml nor metrics.json, checkpoint.json or trials/; \
+            is_begun || marks.iter().any(|mark| mark.exists()),
+            "{at} is the folder of no run and of no tuning: it has neither recipe.toml nor metrics.json, a checkpoint or trials/; \
              train with `thumbnet train RECIPE --out DIR`"
         );
         let unfinished = "training has not come to its end here; `thumbnet train RECIPE --out DIR --resume` goes on";
@@ -59,6 +62,7 @@ impl Run {
             }),
             file: found(model_file(&path)),
             metrics: found(metrics(&files.metrics(), unfinished)),
+            epochs: found(epochs),
             data: OnceCell::new(),
             quantized: OnceCell::new(),
             float: OnceCell::new(),
@@ -78,7 +82,7 @@ impl Run {
 
     /// Whether trials are all that is here.
     pub fn is_only_tuning(&self) -> bool {
-        self.recipe.is_err() && self.metrics.is_err() && !RunDir(self.folder.clone()).checkpoint().exists()
+        self.recipe.is_err() && self.metrics.is_err() && matches!(self.epochs, Ok(None))
     }
 
     pub fn recipe(&self) -> Result<&Recipe> {
@@ -98,6 +102,11 @@ impl Run {
     /// What training wrote at its end.
     pub fn metrics(&self) -> Result<&Metrics> {
         shown(&self.metrics)
+    }
+
+    /// The epochs of the last checkpoint and the number of the best.
+    pub fn epochs(&self) -> Result<Option<&(Vec<Epoch>, usize)>> {
+        shown(&self.epochs).map(Option::as_ref)
     }
 
     /// The bytes of the model file.

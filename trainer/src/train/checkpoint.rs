@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::RunDir;
 use super::epoch::Epoch;
 use crate::files::replace;
 use crate::model::Model;
@@ -26,7 +25,7 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     fn file(folder: &Path) -> PathBuf {
-        RunDir(folder.to_owned()).checkpoint()
+        folder.join("checkpoint.json")
     }
 
     /// Weights after an epoch.
@@ -82,4 +81,12 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// The epochs of a run so far, finished or not, and the number of the best; `None` where it has no checkpoint.
+///
+/// # Errors
+/// The checkpoint is damaged.
+pub fn epochs_so_far(folder: &Path) -> Result<Option<(Vec<Epoch>, usize)>> {
+    Ok(Checkpoint::load(folder)?.map(|checkpoint| (checkpoint.epochs, checkpoint.best)))
 }

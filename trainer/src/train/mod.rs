@@ -13,6 +13,7 @@ mod session;
 mod step;
 mod trainer;
 
+pub use checkpoint::epochs_so_far;
 pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;
 pub use evaluate::{Evaluation, evaluate, predict};
@@ -40,11 +41,5 @@ impl RunDir {
     #[must_use]
     pub fn metrics(&self) -> std::path::PathBuf {
         self.0.join("metrics.json")
-    }
-
-    /// How far it has come, while it is not finished and afterwards.
-    #[must_use]
-    pub fn checkpoint(&self) -> std::path::PathBuf {
-        self.0.join("checkpoint.json")
     }
 }
