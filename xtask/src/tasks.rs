@@ -141,7 +141,8 @@ pub fn demo() -> Result<()> {
     demo_model()?;
     let [run_dir, model] = demo_paths().map(|path| path.to_string_lossy().into_owned());
     phase("inspect", || thumbnet(&["inspect", &model]))?;
-    phase("verify", || thumbnet(&["verify", &run_dir, "--model", &model]))
+    phase("verify", || thumbnet(&["verify", &run_dir, "--model", &model]))?;
+    phase("report", || thumbnet(&["report", &run_dir, "--model", &model]))
 }
 
 /// Where the demo keeps what it trained, and the model made from it.

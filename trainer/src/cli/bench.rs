@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use thumbnet::Model;
-use thumbnet::format::DType;
-use thumbnet_trainer::run::{Part, Target, code_len, cycles, features, part, run};
+use thumbnet_trainer::describe;
+use thumbnet_trainer::run::{Part, Target, code_len, cycles, features, part, pattern, run};
 
-use super::{inspect, read, with_model};
+use super::{read, with_model};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -38,7 +37,7 @@ pub fn bench(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
     with_model(&args.model, |model| {
         let macs = model.info().macs.max(1);
-        let input = input(model);
+        let (input, steps) = (pattern(model), describe::steps(model));
         let part = part(model);
         println!(
             "{}: {} bytes of model, {macs} multiply-accumulates, arena {} bytes",
@@ -70,9 +69,8 @@ pub fn bench(args: &Args) -> Result<()> {
                     if !cycles.is_empty() {
                         println!("      about {} cycles", cycles.iter().sum::<u64>());
                     }
-                    for (number, step) in model.steps().enumerate().filter(|_| args.steps) {
-                        let output = model.tensors().get(model.first_result() + number as u32);
-                        let macs = output.map_or(0, |output| inspect::macs(model, &step, &output));
+                    for (number, step) in steps.iter().enumerate().filter(|_| args.steps) {
+                        let macs = step.macs;
                         let count = report.steps[number].instructions.unwrap_or(0);
                         let per_mac = if macs > 0 {
                             format!("{:7.2} per MAC", count as f64 / macs as f64)
@@ -81,26 +79,13 @@ pub fn bench(args: &Args) -> Result<()> {
                         };
                         let cycles =
                             cycles.get(number).map_or(String::new(), |cycles| format!("  about {cycles} cycles"));
-                        println!("      {count:12}  {:18}{per_mac}{cycles}", step.op.name());
+                        println!("      {count:12}  {:18}{per_mac}{cycles}", step.operator);
                     }
                 }
             }
         }
         Ok(())
     })
-}
-
-/// A pattern of bytes for every input; numbers of 32 bits are as large as can be, so that a sequence is whole.
-fn input(model: &Model<'_>) -> Vec<u8> {
-    let of_input = |index: usize| {
-        let tensor = model.input(index);
-        let len = tensor.as_ref().and_then(|tensor| tensor.bytes()).unwrap_or(0);
-        let is_i32 = tensor.is_some_and(|tensor| tensor.dtype == DType::I32);
-        let byte =
-            move |i: u32| if is_i32 { i32::MAX.to_le_bytes()[i as usize % 4] } else { (37 * i + 11) as u8 ^ 0x80 };
-        (0..len).map(byte)
-    };
-    (0..model.input_count()).flat_map(of_input).collect()
 }
 
 /// What people who feed a stream want to know of a run of so many instructions.

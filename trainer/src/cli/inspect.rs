@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use thumbnet::format::{ConvParams, FullyConnectedParams, LstmParams, Op, Place, RecurrentParams, Step, Tensor};
-use thumbnet::kernels::Layout;
+use thumbnet::format::Step;
 use thumbnet::{Model, Timing};
-use thumbnet_build::{Core, data_len, stack_len};
+use thumbnet_build::{Core, stack_len};
+use thumbnet_trainer::describe::{self, Kind, StepRow};
 use thumbnet_trainer::run::features;
 
 use super::with_model;
@@ -75,50 +75,19 @@ fn steps(model: &Model<'_>) {
     println!(
         "\nstep  operator           output                          shape              macs       flash  scratch at"
     );
-    for (number, step) in model.steps().enumerate() {
-        let index = model.first_result() as usize + number;
-        let Some(output) = model.tensors().get(index as u32) else { continue };
-        let name = model.info().tensors.get(index).unwrap_or("?");
-        let shape = format!("{:?}", output.shape());
-        println!(
-            "{number:4}  {:18} {name:30}  {shape:16}  {:8}  {:8}  {:10}",
-            operator(&step),
-            macs(model, &step, &output),
-            data_len(model, number, &step),
-            step.scratch
-        );
+    for (number, step) in describe::steps(model).iter().enumerate() {
+        let StepRow { operator, output, shape, macs, flash, scratch } = step;
+        let shape = format!("{shape:?}");
+        println!("{number:4}  {operator:18} {output:30}  {shape:16}  {macs:8}  {flash:8}  {scratch:10}");
     }
-}
-
-fn operator(step: &Step<'_>) -> String {
-    match &step.op {
-        Op::Conv2d(p) if p.layout == Layout::Winograd => "conv2d winograd".to_owned(),
-        Op::Conv2d(ConvParams { layout: Layout::Pairs, .. })
-        | Op::FullyConnected(FullyConnectedParams { layout: Layout::Pairs, .. })
-        | Op::Lstm(LstmParams { layout: Layout::Pairs, .. })
-        | Op::Recurrent(RecurrentParams { layout: Layout::Pairs, .. }) => format!("{} in pairs", step.op.name()),
-        Op::Lookup(p) => format!("lookup {:?}", p.function).to_lowercase(),
-        op => op.name().to_owned(),
-    }
-}
-
-fn input(model: &Model<'_>, step: &Step<'_>) -> Option<Tensor> {
-    model.tensors().get(*step.inputs.first()?)
-}
-
-/// Multiply-accumulates of a step.
-pub fn macs(model: &Model<'_>, step: &Step<'_>, output: &Tensor) -> u64 {
-    input(model, step).map_or(0, |input| thumbnet::plan::macs(&step.op, &input, output))
 }
 
 /// Which bytes of the arena every tensor has, and in which steps.
 fn memory(model: &Model<'_>) {
     println!("\narena, {} bytes\n    from      to  alive in steps  tensor", model.arena_len());
-    let first = model.first_result();
-    for (index, t) in (0..).zip(model.tensors().iter()).filter(|(_, t)| t.place == Place::Arena) {
-        let born = if index < first { "input".to_owned() } else { (index - first).to_string() };
-        let end = t.offset + t.bytes().unwrap_or(0);
-        let name = model.info().tensors.get(index as usize).unwrap_or("?");
-        println!("{:8}{end:8}  {born:>5} to {:<5}  {name}", t.offset, t.last_use);
+    for slot in describe::arena(model).iter().filter(|slot| slot.kind != Kind::Scratch) {
+        let born = slot.from.map_or_else(|| "input".to_owned(), |step| step.to_string());
+        let end = slot.offset + slot.bytes;
+        println!("{:8}{end:8}  {born:>5} to {:<5}  {}", slot.offset, slot.to, slot.name);
     }
 }

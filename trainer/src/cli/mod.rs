@@ -10,6 +10,7 @@ mod import;
 mod inspect;
 mod learning_rate;
 mod listen;
+mod report;
 mod run;
 mod train;
 mod tune;
@@ -64,6 +65,8 @@ enum Verb {
     Verify(verify::Args),
     /// Say what integers cost a trained network, layer by layer, why, and what helps; with --apply, do it.
     Doctor(doctor::Args),
+    /// Write one page, and Markdown for a pull request, of all that a run's folder says.
+    Report(report::Args),
     /// Say whether a model fits a chip, and how long it takes, before it is flashed.
     Check(check::Args),
     /// Count instructions of a model file on every emulated core.
@@ -88,6 +91,7 @@ pub fn main() -> Result<()> {
         Verb::Listen(args) => listen::listen(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
+        Verb::Report(args) => report::report(&args),
         Verb::Check(args) => check::check(&args),
         Verb::Bench(args) => bench::bench(&args),
     }

@@ -2,18 +2,25 @@
 
 use anyhow::{Result, ensure};
 
-/// Checks one output channel: `|bias| + max |x − zp| · Σ |w|` must stay below 2^30, which every kernel may rely on, also
-/// after the requantization's shift to the left where it has one.
+/// What every kernel may rely on: no accumulator is larger.
+pub(super) const LIMIT: i64 = (1 << 30) - 1;
+
+/// The largest magnitude that the accumulator of one output channel can reach: `|bias| + max |x − zp| · Σ |w|`, also after the
+/// requantization's shift to the left where it has one.
 ///
 /// With `x` in −128..127, `|x − zp|` is at most `max(127 − zp, zp + 128)`.
-pub(super) fn check(weights: impl Iterator<Item = i8>, bias: i64, zero_point: i32, shift: i32) -> Result<()> {
+pub(super) fn bound(weights: impl Iterator<Item = i8>, bias: i64, zero_point: i32, shift: i32) -> i64 {
     let sum: i64 = weights.map(|w| i64::from(w).abs()).sum();
     let most = i64::from((127 - zero_point).max(zero_point + 128));
-    let bound = (bias.saturating_abs().saturating_add(sum * most)).saturating_mul(1 << shift.max(0));
-    let limit = (1 << 30) - 1;
+    (bias.saturating_abs().saturating_add(sum * most)).saturating_mul(1 << shift.max(0))
+}
+
+/// Checks that the [`bound`] of one output channel is within [`LIMIT`].
+pub(super) fn check(weights: impl Iterator<Item = i8>, bias: i64, zero_point: i32, shift: i32) -> Result<()> {
+    let bound = bound(weights, bias, zero_point, shift);
     ensure!(
-        bound <= limit,
-        "its accumulator could reach {bound}, at most {limit} is possible: make the layer narrower, or train with l2"
+        bound <= LIMIT,
+        "its accumulator could reach {bound}, at most {LIMIT} is possible: make the layer narrower, or train with l2"
     );
     Ok(())
 }

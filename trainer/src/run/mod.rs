@@ -11,7 +11,7 @@ mod target;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use thumbnet::format::Op;
+use thumbnet::format::{DType, Op};
 use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
@@ -175,4 +175,18 @@ pub fn part(model: &Model<'_>) -> Option<Part> {
 #[must_use]
 pub fn input_bytes(model: &Model<'_>) -> usize {
     (0..model.input_count()).filter_map(|index| model.input(index)?.bytes()).sum::<u32>() as usize
+}
+
+/// A pattern of bytes for every input; numbers of 32 bits are as large as can be, so that a sequence is whole.
+#[must_use]
+pub fn pattern(model: &Model<'_>) -> Vec<u8> {
+    let of_input = |index: usize| {
+        let tensor = model.input(index);
+        let len = tensor.as_ref().and_then(|tensor| tensor.bytes()).unwrap_or(0);
+        let is_i32 = tensor.is_some_and(|tensor| tensor.dtype == DType::I32);
+        let byte =
+            move |i: u32| if is_i32 { i32::MAX.to_le_bytes()[i as usize % 4] } else { (37 * i + 11) as u8 ^ 0x80 };
+        (0..len).map(byte)
+    };
+    (0..model.input_count()).flat_map(of_input).collect()
 }

@@ -115,3 +115,11 @@ fn files(folder: &Path, is_wanted: impl Fn(&str, &Path) -> bool) -> Result<Vec<P
     }
     Ok(found)
 }
+
+/// The epochs of a run so far, finished or not, and the number of the best; `None` where it has no checkpoint.
+///
+/// # Errors
+/// The checkpoint is damaged.
+pub fn epochs_so_far(folder: &Path) -> Result<Option<(Vec<Epoch>, usize)>> {
+    Ok(Checkpoint::load(folder)?.map(|checkpoint| (checkpoint.epochs, checkpoint.best)))
+}

@@ -1,7 +1,7 @@
 //! Judging a float model.
 
 use anyhow::{Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::batches;
 use crate::data::Dataset;
@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::nn::{Net, Params, Value, device};
 
 /// What a model is worth on a data set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Predictions by class, of samples or of their steps; `None` for regression.
     pub confusion: Option<Confusion>,

@@ -21,6 +21,7 @@ mod step;
 mod stop;
 mod trainer;
 
+pub use checkpoint::epochs_so_far;
 pub use class_weights::{ClassWeights, Rule};
 pub use epoch::Epoch;
 pub(crate) use evaluate::argmax;

@@ -83,6 +83,20 @@ impl Objective {
         }
     }
 
+    /// Its name in words, with the unit.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::MeanSquaredError => "mean square error",
+            Self::ModelBytes => "bytes of the model file",
+            Self::FlashBytes => "bytes of flash",
+            Self::RamBytes => "bytes of RAM",
+            Self::Macs => "multiply-accumulates",
+            Self::Instructions => "instructions",
+        }
+    }
+
     /// Whether it needs a core.
     #[must_use]
     pub const fn needs_core(self) -> bool {

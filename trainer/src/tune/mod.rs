@@ -16,7 +16,7 @@ mod trial;
 pub use field::{Domain, Range, set};
 pub use measure::{Measures, Objective};
 pub use pareto::{front, fronts};
-pub use results::{Finished, collect, write};
+pub use results::{Finished, collect, measured, write};
 pub use run::{Job, Options, tune};
 pub use space::{Method, Space};
 pub use trial::{Outcome, Rung, Status, Trial, result_file};

@@ -49,7 +49,8 @@ pub fn collect(folder: &Path, objectives: &[Objective]) -> Result<Vec<Finished>>
 }
 
 /// The objectives, with multiply-accumulates in place of instructions where nobody could count those.
-fn measured(objectives: &[Objective], all: &[Finished]) -> Vec<Objective> {
+#[must_use]
+pub fn measured(objectives: &[Objective], all: &[Finished]) -> Vec<Objective> {
     let is_counted = all.iter().filter_map(|one| one.outcome.last()).any(|rung| rung.measures.instructions.is_some());
     let replace = |&objective: &Objective| match objective {
         Objective::Instructions if !is_counted => Objective::Macs,

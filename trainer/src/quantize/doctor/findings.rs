@@ -59,7 +59,7 @@ pub fn needs_training(diagnosis: &Diagnosis) -> Option<String> {
 }
 
 /// Signal to noise below which a layer needs an explanation.
-const ENOUGH: f64 = 25.0;
+pub const ENOUGH: f64 = 25.0;
 
 /// The causes: unequal channels first, since what comes behind them suffers too; then the worst layer first.
 pub(super) fn findings(layers: &[Layer]) -> Vec<Finding> {

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 pub use cure::{Trial, cure};
-pub use findings::{Finding, Remedy, needs_training};
+pub use findings::{ENOUGH, Finding, Remedy, needs_training};
 
 use super::{Quantized, float_values};
 use crate::compile::compile;
