@@ -8,7 +8,7 @@ use thumbnet_trainer::data::Loaded;
 use thumbnet_trainer::model::Model;
 use thumbnet_trainer::nn::{Params, Value, device};
 use thumbnet_trainer::quantize::aware::{Aware, Settings};
-use thumbnet_trainer::quantize::{Quant, quantize};
+use thumbnet_trainer::quantize::{Quant, float_values, fold, quantize};
 use thumbnet_trainer::recipe::{Recipe, Train};
 use thumbnet_trainer::train::{Options, RunDir, train};
 use thumbnet_trainer::verify::integer_values;
@@ -160,9 +160,11 @@ fn values(recipe: &Recipe, data: &Loaded, model: &Model, samples: &[usize]) -> B
     aware.forward(&params, input, None)
 }
 
-/// The mean difference of each tensor that training and the program compute, in steps of int8, and the share of samples for which
-/// both give the same class.
+/// How far each tensor of the program is from what training computes, as a share of how far it is from the float network (mean
+/// squares), and the share of samples for which training and the program give the same class.
 fn differences(recipe: &Recipe, data: &Loaded, model: &Model) -> (Vec<(String, f64)>, f64) {
+    let all: Vec<usize> = (0..data.test.len()).collect();
+    let float = float_values(&fold(model).unwrap(), &data.test, &all).unwrap();
     let samples: Vec<usize> = (0..data.test.len()).collect();
     let mut values = values(recipe, data, model, &samples);
     let program = quantize(model, &data.train, recipe.quantize).unwrap();
@@ -171,7 +173,7 @@ fn differences(recipe: &Recipe, data: &Loaded, model: &Model) -> (Vec<(String, f
         assert_eq!((tensor.scale, tensor.zero_point), (quant.scale, quant.zero_point), "{}", tensor.name);
     }
     let bytes = compile(&program, &[]).unwrap().bytes;
-    let (mut all, mut same) = (Vec::new(), 0.0);
+    let (mut shares, mut same) = (Vec::new(), 0.0);
     for computed in integer_values(&bytes, &data.test, &samples).unwrap() {
         let Some(value) = values.remove(&computed.name) else { continue };
         let (real, scale) = (value.numbers().data, f64::from(computed.quant.scale));
@@ -179,15 +181,20 @@ fn differences(recipe: &Recipe, data: &Loaded, model: &Model) -> (Vec<(String, f
         let steps: Vec<f64> = real.iter().zip(&integer).map(|(&x, y)| ((f64::from(x) - y) / scale).abs()).collect();
         let largest = steps.iter().fold(0f64, |most, &step| most.max(step));
         let mean = steps.iter().sum::<f64>() / steps.len() as f64;
-        println!("{:28} mean {mean:.4}, largest {largest:.1} steps", computed.name);
+        let squares =
+            |values: &[f32]| values.iter().zip(&integer).map(|(&x, y)| (f64::from(x) - y).powi(2)).sum::<f64>();
+        // An input of bytes is exact in all three, but for what f32 rounds.
+        let nothing = integer.len() as f64 * (scale / 100.0).powi(2);
+        let share = squares(&real) / squares(&float[&computed.name]).max(nothing);
+        println!("{:28} mean {mean:.4}, largest {largest:.1} steps, {share:.3} of the noise", computed.name);
         if computed.name == model.graph.outputs[0] {
             let real: Vec<f64> = real.iter().map(|&x| f64::from(x)).collect();
             let equal = real.chunks(10).zip(integer.chunks(10)).filter(|(x, y)| argmax(x) == argmax(y)).count();
             same = equal as f64 / samples.len() as f64;
         }
-        all.push((computed.name, mean));
+        shares.push((computed.name, share));
     }
-    (all, same)
+    (shares, same)
 }
 
 fn argmax(row: &[f64]) -> usize {
@@ -199,14 +206,15 @@ fn training_computes_what_the_program_does() {
     // Every operator rounds as the integers do but where a value lies within f32's accuracy, or that of a multiplier of 31 bits, of
     // the middle between two bytes; layers behind see such steps. Recurrent layers have gates of 16 bits, which training does
     // not round, and go on from their own states. Two epochs leave scores so near each other that some steps change the class.
-    for (layers, most, least) in [(IMAGES, 0.3, 0.98), (SEQUENCES, 0.8, 0.95)] {
+    // So three quarters of the noise that int8 makes, and more, are there in training; 0.22 are missing behind the LSTM.
+    for (layers, least) in [(IMAGES, 0.98), (SEQUENCES, 0.95)] {
         let recipe = recipe(layers);
         let data = recipe.data.load(recipe.seed).unwrap();
         let (_folder, model) = trained(&recipe, &data, Options::default());
         let (all, same) = differences(&recipe, &data, &model);
         println!("the same class for {:.1} %", 100.0 * same);
         assert!(all.len() > 8, "hardly anything was compared: {all:?}");
-        all.iter().for_each(|(name, mean)| assert!(*mean < most, "{name}: {mean} steps"));
+        all.iter().for_each(|(name, share)| assert!(*share < 0.25, "{name}: {share} of the noise"));
         assert!(same >= least, "{same}");
     }
 }
