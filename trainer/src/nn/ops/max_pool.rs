@@ -7,11 +7,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Window;
 use super::slices::{Array, array, contiguous, dims, numbers};
+use super::vectorized::vectorized;
 
 /// The maximum of each window of images, batch · height · width · channels; zeros around them do not count.
 pub(in crate::nn) fn max_pool2d(x: Tensor<4>, window: Window) -> Tensor<4> {
@@ -74,19 +74,8 @@ fn forward(x: &Array, window: &Window) -> (Array, Vec<u32>) {
     let steps = steps([height, width], window);
     let (mut y, mut taps) = (vec![f32::NEG_INFINITY; count * out], vec![0; count * out]);
     let outputs = y.par_chunks_exact_mut(out).zip(taps.par_chunks_exact_mut(out));
-    outputs.zip(numbers(x).par_chunks_exact(input)).for_each(|((y, taps), x)| {
-        Arch::new().dispatch(|| {
-            for &Step { output, tap, input } in &steps {
-                let (at, from) = (output * channels, input * channels);
-                let best = y[at..][..channels].iter_mut().zip(&mut taps[at..][..channels]);
-                for ((best, best_tap), &x) in best.zip(&x[from..][..channels]) {
-                    let is_better = x > *best || x.is_nan();
-                    *best = if is_better { x } else { *best };
-                    *best_tap = if is_better { tap } else { *best_tap };
-                }
-            }
-        });
-    });
+    let images = outputs.zip(numbers(x).par_chunks_exact(input));
+    images.for_each(|((y, taps), x)| largest(y, taps, x, &steps, channels));
     (array(y, [count, output[0], output[1], channels]), taps)
 }
 
@@ -98,18 +87,39 @@ impl Pooled {
         let steps = steps([height, width], &self.window);
         let mut of_x = vec![0.0; self.shape.iter().product()];
         let gradients = numbers(gradient).par_chunks_exact(out).zip(self.taps.par_chunks_exact(out));
-        of_x.par_chunks_exact_mut(input).zip(gradients).for_each(|(of_x, (gradient, taps))| {
-            Arch::new().dispatch(|| {
-                for &Step { output, tap, input } in &steps {
-                    let (at, to) = (output * channels, input * channels);
-                    let from = gradient[at..][..channels].iter().zip(&taps[at..][..channels]);
-                    for (sum, (g, &by)) in of_x[to..][..channels].iter_mut().zip(from) {
-                        *sum += if by == tap { *g } else { 0.0 };
-                    }
-                }
-            });
-        });
+        let images = of_x.par_chunks_exact_mut(input).zip(gradients);
+        images.for_each(|(of_x, (gradient, taps))| send_back(of_x, gradient, taps, &steps, channels));
         array(of_x, self.shape)
+    }
+}
+
+vectorized! {
+    /// The maxima of an image.
+    fn largest(y: &mut [f32], taps: &mut [u32], x: &[f32], steps: &[Step], channels: usize) {
+        for &Step { output, tap, input } in steps {
+            let (at, from) = (output * channels, input * channels);
+            let best = y[at..][..channels].iter_mut().zip(&mut taps[at..][..channels]);
+            for ((best, best_tap), &x) in best.zip(&x[from..][..channels]) {
+                let (old, old_tap) = (*best, *best_tap);
+                // No `||`: a branch for each number would keep this from becoming vectors.
+                let is_better = (x > old) | x.is_nan();
+                *best = if is_better { x } else { old };
+                *best_tap = if is_better { tap } else { old_tap };
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// Adds the gradient of each output of an image to where it came from.
+    fn send_back(of_x: &mut [f32], gradient: &[f32], taps: &[u32], steps: &[Step], channels: usize) {
+        for &Step { output, tap, input } in steps {
+            let (at, to) = (output * channels, input * channels);
+            let from = gradient[at..][..channels].iter().zip(&taps[at..][..channels]);
+            for (sum, (&g, &by)) in of_x[to..][..channels].iter_mut().zip(from) {
+                *sum += if by == tap { g } else { 0.0 };
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod relu;
 mod slices;
 #[cfg(test)]
 mod tests;
+mod vectorized;
 
 pub(super) use batch_norm::batch_norm;
 pub(super) use conv::{Window, conv2d};

@@ -7,10 +7,10 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::slices::{Array, array, contiguous, dims, numbers};
+use super::vectorized::vectorized;
 
 /// Numbers that one thread takes at a time.
 const BLOCK: usize = 1 << 14;
@@ -30,9 +30,7 @@ impl Rectify for Flex {
     fn rectify(x: Array) -> Array {
         let x = contiguous(x);
         let mut y = vec![0.0; numbers(&x).len()];
-        y.par_chunks_mut(BLOCK).zip(numbers(&x).par_chunks(BLOCK)).for_each(|(y, x)| {
-            Arch::new().dispatch(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= 0.0 { 0.0 } else { x }));
-        });
+        y.par_chunks_mut(BLOCK).zip(numbers(&x).par_chunks(BLOCK)).for_each(|(y, x)| gate(y, x, x));
         array(y, dims::<4>(&x))
     }
 }
@@ -49,12 +47,7 @@ impl Backward<Flex, 1> for Rectifier {
         let [Some(node)] = ops.parents else { return };
         let mut of_x = vec![0.0; numbers(&gradient).len()];
         let parts = numbers(&gradient).par_chunks(BLOCK).zip(numbers(&ops.state).par_chunks(BLOCK));
-        of_x.par_chunks_mut(BLOCK).zip(parts).for_each(|(of_x, (gradient, y))| {
-            Arch::new().dispatch(|| {
-                let parts = of_x.iter_mut().zip(gradient.iter().zip(y));
-                parts.for_each(|(of_x, (&g, &y))| *of_x = if y <= 0.0 { 0.0 } else { g });
-            });
-        });
+        of_x.par_chunks_mut(BLOCK).zip(parts).for_each(|(of_x, (gradient, y))| gate(of_x, gradient, y));
         grads.register::<Flex>(node.id, array(of_x, dims::<4>(&gradient)));
     }
 }
@@ -66,6 +59,15 @@ impl<C: CheckpointStrategy> Rectify for Autodiff<Flex, C> {
         match Rectifier.prepare::<C>([of_x]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish(y.clone(), y),
             OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+}
+
+vectorized! {
+    /// What there is of `x` where `by` is not 0 or below.
+    fn gate(y: &mut [f32], x: &[f32], by: &[f32]) {
+        for (y, (&x, &by)) in y.iter_mut().zip(x.iter().zip(by)) {
+            *y = if by <= 0.0 { 0.0 } else { x };
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Sums over the pixels of a batch, and maps of them, for each channel: images are rows of channels one after the other.
 
-use pulp::Arch;
 use rayon::prelude::*;
+
+use crate::nn::ops::vectorized::vectorized;
 
 /// Numbers of a row: some pixels, so that the loops over a row are long.
 fn row(channels: usize) -> usize {
@@ -43,19 +44,33 @@ pub(super) fn moments(x: &[f32], channels: usize) -> Vec<f32> {
 fn block_moments(block: &[f32], channels: usize) -> (f64, Vec<f32>, Vec<f32>) {
     let pixels = block.len() as f32 / channels as f32;
     let mut sums = vec![0.0; row(channels)];
-    Arch::new().dispatch(|| {
-        for row in block.chunks(sums.len()) {
-            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-        }
-    });
+    add_rows(&mut sums, block);
     let means: Vec<f32> = folded(&sums, channels).into_iter().map(|sum| sum / pixels).collect();
     let (centers, mut squares) = (repeated(&means), vec![0.0; row(channels)]);
-    Arch::new().dispatch(|| {
-        for row in block.chunks(squares.len()) {
-            squares.iter_mut().zip(row).zip(&centers).for_each(|((sum, x), mean)| *sum += (x - mean) * (x - mean));
-        }
-    });
+    add_squares(&mut squares, block, &centers);
     (f64::from(pixels), means, folded(&squares, channels))
+}
+
+vectorized! {
+    /// Adds all rows to `sums`.
+    fn add_rows(sums: &mut [f32], block: &[f32]) {
+        for row in block.chunks(sums.len()) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// Adds the squares of the distances of all rows from their means.
+    fn add_squares(sums: &mut [f32], block: &[f32], means: &[f32]) {
+        for row in block.chunks(sums.len()) {
+            for ((sum, x), mean) in sums.iter_mut().zip(row).zip(means) {
+                *sum += (x - mean) * (x - mean);
+            }
+        }
+    }
 }
 
 /// `Σ g` and `Σ g · (x − mean)` of each channel.
@@ -63,15 +78,7 @@ pub(super) fn gradient_sums(x: &[f32], gradient: &[f32], mean: &[f32]) -> [Vec<f
     let (channels, centers) = (mean.len(), repeated(mean));
     let of_block = |(x, gradient): (&[f32], &[f32])| {
         let (mut sums, mut products) = (vec![0.0; centers.len()], vec![0.0; centers.len()]);
-        Arch::new().dispatch(|| {
-            for (x, gradient) in x.chunks(centers.len()).zip(gradient.chunks(centers.len())) {
-                let sums = sums.iter_mut().zip(&mut products);
-                for (((sum, product), (x, g)), mean) in sums.zip(x.iter().zip(gradient)).zip(&centers) {
-                    *sum += g;
-                    *product += g * (x - mean);
-                }
-            }
-        });
+        add_gradients(&mut sums, &mut products, x, gradient, &centers);
         [folded(&sums, channels), folded(&products, channels)]
     };
     let blocks: Vec<_> =
@@ -82,37 +89,58 @@ pub(super) fn gradient_sums(x: &[f32], gradient: &[f32], mean: &[f32]) -> [Vec<f
     })
 }
 
+vectorized! {
+    /// Adds all rows of `gradient` to `sums`, and to `products` those times the distances from the means.
+    fn add_gradients(sums: &mut [f32], products: &mut [f32], x: &[f32], gradient: &[f32], means: &[f32]) {
+        for (x, gradient) in x.chunks(means.len()).zip(gradient.chunks(means.len())) {
+            let sums = sums.iter_mut().zip(products.iter_mut());
+            for (((sum, product), (x, g)), mean) in sums.zip(x.iter().zip(gradient)).zip(means) {
+                *sum += g;
+                *product += g * (x - mean);
+            }
+        }
+    }
+}
+
 /// `x · scale + shift` for each channel.
 pub(super) fn affine(x: &[f32], scale: &[f32], shift: &[f32]) -> Vec<f32> {
     let size = block(scale.len());
     let (scale, shift) = (repeated(scale), repeated(shift));
     let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
-        Arch::new().dispatch(|| {
-            for (y, x) in y.chunks_mut(scale.len()).zip(x.chunks(scale.len())) {
-                let map = scale.iter().zip(&shift);
-                y.iter_mut().zip(x).zip(map).for_each(|((y, x), (scale, shift))| *y = x * scale + shift);
-            }
-        });
-    });
+    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| map_rows(y, x, &scale, &shift));
     y
+}
+
+vectorized! {
+    /// `y = x · scale + shift`, row by row.
+    fn map_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32]) {
+        for (y, x) in y.chunks_mut(scale.len()).zip(x.chunks(scale.len())) {
+            for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(scale.iter().zip(shift)) {
+                *y = x * scale + shift;
+            }
+        }
+    }
 }
 
 /// `a · scale + b · slope + shift` for each channel.
 pub(super) fn affine_pair([a, b]: [&[f32]; 2], [scale, slope]: [&[f32]; 2], shift: &[f32]) -> Vec<f32> {
     let size = block(scale.len());
     let [scale, slope, shift] = [scale, slope, shift].map(repeated);
-    let width = scale.len();
     let mut y = vec![0.0; a.len()];
-    y.par_chunks_mut(size).zip(a.par_chunks(size).zip(b.par_chunks(size))).for_each(|(y, (a, b))| {
-        Arch::new().dispatch(|| {
-            for (y, (a, b)) in y.chunks_mut(width).zip(a.chunks(width).zip(b.chunks(width))) {
-                let map = scale.iter().zip(&slope).zip(&shift);
-                for ((y, (a, b)), ((scale, slope), shift)) in y.iter_mut().zip(a.iter().zip(b)).zip(map) {
-                    *y = a * scale + b * slope + shift;
-                }
-            }
-        });
-    });
+    let parts = y.par_chunks_mut(size).zip(a.par_chunks(size).zip(b.par_chunks(size)));
+    parts.for_each(|(y, (a, b))| map_pairs(y, a, b, &scale, &slope, &shift));
     y
+}
+
+vectorized! {
+    /// `y = a · scale + b · slope + shift`, row by row.
+    fn map_pairs(y: &mut [f32], a: &[f32], b: &[f32], scale: &[f32], slope: &[f32], shift: &[f32]) {
+        let width = scale.len();
+        for (y, (a, b)) in y.chunks_mut(width).zip(a.chunks(width).zip(b.chunks(width))) {
+            let map = scale.iter().zip(slope).zip(shift);
+            for ((y, (a, b)), ((scale, slope), shift)) in y.iter_mut().zip(a.iter().zip(b)).zip(map) {
+                *y = a * scale + b * slope + shift;
+            }
+        }
+    }
 }
