@@ -2,7 +2,7 @@
 
 use thumbnet_host_tests::{recipe, sequences, shared, suite};
 use thumbnet_trainer::codegen;
-use thumbnet_trainer::compile::{compile, stream};
+use thumbnet_trainer::compile::{Family, compile, pack, stream};
 use thumbnet_trainer::data::Source;
 use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::run::{Compiled, Target, compiled_code_len, run, run_compiled};
@@ -60,7 +60,8 @@ fn layers_with_states_are_the_same_compiled() {
 /// of RAM. A whole firmware of it must fit the smallest Cortex-M4.
 #[test]
 fn a_gru_takes_little_flash_and_ram() {
-    let program = sequences::program("gru units = 72", &[100, 24], None);
+    let mut program = sequences::program("gru units = 72", &[100, 24], None);
+    pack(&mut program, Family::Dsp);
     let bytes = compile(&program, &random_inputs(&program, 2)).unwrap().bytes;
     let cost = check(&bytes, "gru", Target::M4);
     assert!(cost.flash < 64 << 10, "{} bytes of flash", cost.flash);

@@ -332,8 +332,8 @@ pub(super) fn finish_single(zero_point: i32, sums: &[i32], channels: &[Channel],
     count.wrapping_sub(left)
 }
 
-/// `y[c] = sat16(requantize(bias[c] + sums[c]))`, rounded twice, up to the first channel that is not shifted to the right by 1 to 30;
-/// tells how many. By the equation in `finish`.
+/// `y[c] = sat16(requantize(bias[c] + sums[c]))`, rounded twice, up to the first channel that is shifted by more than 30 either way;
+/// tells how many. By the equation in `finish`; gates of large weights are shifted to the left.
 #[allow(unsafe_code, reason = "SMMLAR has no stable intrinsic")]
 pub(super) fn finish_gates(sums: &[i32], channels: &[Channel], y: &mut [i16]) -> usize {
     let count = sums.len().min(channels.len()).min(y.len());
@@ -352,12 +352,26 @@ pub(super) fn finish_gates(sums: &[i32], channels: &[Channel], y: &mut [i16]) ->
             "add r5, r2",
             "sub r2, r4, #1",
             "cmp r2, #29",
-            "bhi 3f",
+            "bhi 4f",
             "lsl r5, r5, #1",
             "lsl r2, r8, r2",
             "add r2, r2, r5, asr #31",
             "smmlar r5, r5, r3, r2",
             "asr r5, r4",
+            "ssat r5, #16, r5",
+            "strh r5, [r12], #2",
+            "subs lr, #1",
+            "bne 2b",
+            "b 3f",
+            // To the left by 0 to 30: no second rounding.
+            "4:",
+            "cmp r4, #0",
+            "bgt 3f",
+            "adds r2, r4, #30",
+            "bmi 3f",
+            "rsb r2, r4, #1",
+            "lsl r5, r2",
+            "smmulr r5, r5, r3",
             "ssat r5, #16, r5",
             "strh r5, [r12], #2",
             "subs lr, #1",
