@@ -2,7 +2,7 @@
 
 use thumbnet_host_tests::{recipe, sequences, shared, suite};
 use thumbnet_trainer::codegen;
-use thumbnet_trainer::compile::{Family, compile, pack, stream};
+use thumbnet_trainer::compile::{Family, compile, pack, remove_dead_channels, stream};
 use thumbnet_trainer::data::Source;
 use thumbnet_trainer::import::{Options, import};
 use thumbnet_trainer::run::{Compiled, Target, compiled_code_len, run, run_compiled};
@@ -110,7 +110,9 @@ fn imported_models_are_the_same_compiled() {
     };
     for name in ["sine", "kws_dscnn", "ic_resnet8", "speech", "mnist_lstm"] {
         let tflite = std::fs::read(folder.join(format!("{name}_int8.tflite"))).unwrap();
-        let (program, _) = import(&tflite, Options::default()).unwrap();
+        let (mut program, _) = import(&tflite, Options::default()).unwrap();
+        remove_dead_channels(&mut program);
+        pack(&mut program, Family::Dsp);
         check(&compile(&program, &random_inputs(&program, 2)).unwrap().bytes, name, Target::M4);
     }
 }
