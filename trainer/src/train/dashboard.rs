@@ -42,7 +42,8 @@ impl Dashboard {
     pub fn begin(&mut self, history: &[Epoch], best: usize, steps: usize, done: usize) {
         self.history = history.to_vec();
         self.best = best;
-        (self.epoch, self.samples) = (Instant::now(), 0);
+        // However short the epochs, each shows its numbers once.
+        (self.epoch, self.samples, self.drawn) = (Instant::now(), 0, None);
         self.bar.reset();
         self.bar.set_length(steps as u64);
         self.bar.set_position(done as u64);
