@@ -53,19 +53,23 @@ macro_rules! round {
     };
 }
 
+/// How many pairs `count` rows are; `None` where they are empty, not all of them are in `weights`, from a multiple of 4 bytes on, or
+/// the sums of a last round of two pairs have no room.
+#[inline(always)]
+fn pairs_of(weights: &[i8], row: usize, count: usize, sums: &[i32]) -> Option<usize> {
+    let pairs = count.div_ceil(2);
+    let has_room = pairs.next_multiple_of(2).saturating_mul(2) <= sums.len();
+    let has_weights = row.saturating_mul(pairs) <= weights.len() && weights.as_ptr().addr() & 3 == 0;
+    (row > 0 && pairs > 0 && has_room && has_weights).then_some(pairs)
+}
+
 /// `Σ w · (x − zero_point)` of `count` rows in pairs. `false`: nothing was done, the slices are too short or the weights do not
 /// start at a multiple of 4 bytes.
 #[allow(unsafe_code, reason = "SMLAD, SXTB16 and SXTAB16 have no stable intrinsics")]
 pub(super) fn pairs(weights: &[i8], count: usize, x: &[i8], zero_point: i32, sums: &mut [i32]) -> bool {
-    let (row, pairs) = (padded(x.len()).saturating_mul(2), count.div_ceil(2));
+    let row = padded(x.len()).saturating_mul(2);
+    let Some(pairs) = pairs_of(weights, row, count, sums) else { return false };
     let (fours, rest) = x.split_at(x.len() & !3);
-    let has_room = pairs.next_multiple_of(2).saturating_mul(2) <= sums.len();
-    if x.is_empty() || pairs == 0 || !has_room || row.saturating_mul(pairs) > weights.len() {
-        return false;
-    }
-    if weights.as_ptr().addr() & 3 != 0 {
-        return false;
-    }
     let zeros = u32::from_le_bytes([zero_point as i8 as u8; 4]);
     let mut plan = Plan {
         row,
@@ -221,14 +225,8 @@ macro_rules! spread_round {
 /// As [`pairs`] with what [`spread`] has made of the vector.
 #[allow(unsafe_code, reason = "SMLAD and SXTB16 have no stable intrinsics")]
 pub(super) fn spread_pairs(weights: &[i8], count: usize, x: &[u32], sums: &mut [i32]) -> bool {
-    let (row, pairs) = (x.len().saturating_mul(4), count.div_ceil(2));
-    let has_room = pairs.next_multiple_of(2).saturating_mul(2) <= sums.len();
-    if x.is_empty() || pairs == 0 || !has_room || row.saturating_mul(pairs) > weights.len() {
-        return false;
-    }
-    if weights.as_ptr().addr() & 3 != 0 {
-        return false;
-    }
+    let row = x.len().saturating_mul(4);
+    let Some(pairs) = pairs_of(weights, row, count, sums) else { return false };
     let x = x.as_ptr_range();
     // SAFETY: every pair of rows is `row` bytes long, 8 for each two words of `x`, and there are `pairs` of them; of an odd last one both
     // halves of a round are the same. For two pairs, or an odd last one, 4 sums are written, which have room. LDRD needs a multiple of 4,

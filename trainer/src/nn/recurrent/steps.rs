@@ -23,6 +23,7 @@ pub(super) fn recurrent(
     let zeros = Tensor::<2>::zeros(Shape::new([batch, layer.units]), &inputs.device());
     let (mut hidden, mut memory) = (zeros.clone(), zeros);
     let (mut states, mut memories) = (Vec::new(), Vec::new());
+    let keeps_memories = layer.cell == Cell::Lstm && !inputs.device().is_autodiff();
     for step in 0..time {
         let at = if layer.go_backwards { time - 1 - step } else { step };
         let input = inputs.clone().narrow(1, at, 1).squeeze_dim::<2>(1);
@@ -60,13 +61,15 @@ pub(super) fn recurrent(
         if layer.return_sequences {
             states.push(answer);
         }
-        memories.push(memory.clone());
+        if keeps_memories {
+            memories.push(memory.clone());
+        }
     }
     if layer.go_backwards {
         states.reverse();
         memories.reverse();
     }
-    let memories = (layer.cell == Cell::Lstm).then(|| Tensor::stack(memories, 1));
+    let memories = keeps_memories.then(|| Tensor::stack(memories, 1));
     let answer = if layer.return_sequences { Answer::States(Tensor::stack(states, 1)) } else { Answer::Last(hidden) };
     (answer, memories)
 }
