@@ -20,14 +20,23 @@ use thumbnet_trainer::verify::random_inputs;
 const HEAD: &str = "model                      core  instructions  per MAC  arena  state  stack\n";
 
 /// The recipes, and the shape of a sample of their data.
-const RECIPES: [(&str, &[usize]); 9] = [
+const RECIPES: [(&str, &[usize]); 18] = [
     ("mnist_cnn", &[28, 28, 1]),
     ("mnist_mlp", &[28, 28, 1]),
     ("digits_resnet", &[28, 28, 1]),
+    ("cifar10_resnet8", &[32, 32, 3]),
+    ("cifar10_resnet8_wide", &[32, 32, 3]),
     ("fsdd_dscnn", &[6400]),
     ("fsdd_gru", &[6400]),
+    ("fsdd_lstm", &[6400]),
+    ("fsdd_crnn", &[6400]),
     ("fsdd_tcresnet", &[6400]),
+    ("fsdd_svdf", &[6400]),
     ("wand_lstm", &[64, 2]),
+    ("wand_svdf", &[64, 2]),
+    ("hmp_gru", &[128, 3]),
+    ("hmp_delta", &[128, 3]),
+    ("hmp_conv", &[128, 3]),
     ("hmp_motion", &[128, 3]),
     ("waves_gru", &[24, 1]),
 ];

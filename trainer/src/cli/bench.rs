@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use thumbnet::Model;
 use thumbnet_trainer::describe;
-use thumbnet_trainer::run::{Part, Target, code_len, cycles, features, part, pattern, run};
+use thumbnet_trainer::run::{Part, Report, Target, code_len, cycles, features, part, pattern, run};
 
 use super::{read, with_model};
 
@@ -37,8 +38,7 @@ pub fn bench(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
     with_model(&args.model, |model| {
         let macs = model.info().macs.max(1);
-        let (input, steps) = (pattern(model), describe::steps(model));
-        let part = part(model);
+        let input = pattern(model);
         println!(
             "{}: {} bytes of model, {macs} multiply-accumulates, arena {} bytes",
             model.info().name,
@@ -46,46 +46,58 @@ pub fn bench(args: &Args) -> Result<()> {
             model.arena_len()
         );
         println!("features of the runtime: {}", features(model).join(", "));
-        if let Some(Part { frames, hop }) = part {
+        if let Some(Part { frames, hop }) = part(model) {
             println!("streams {frames} frames of {hop} per run; {} of the arena's bytes are state", model.state_len());
         }
         println!("core  instructions  per MAC     load  stack  code in flash");
         for &target in &args.on {
-            match run(&bytes, &input, target) {
-                Err(error) => println!("{:4}  {error:#}", target.to_string()),
-                Ok((_, report)) => {
-                    let count = report.instructions.map_or(0, |count| count.max);
-                    let code = code_len(target, &features(model))?.unwrap_or(0);
-                    let (load, stack) = (report.load_instructions.unwrap_or(0), report.stack.unwrap_or(0));
-                    println!(
-                        "{:4}  {count:12}  {:7.2}  {load:7}  {stack:5}  {code:13}",
-                        target.to_string(),
-                        count as f64 / macs as f64
-                    );
-                    if let Some(part) = part {
-                        println!("      {}", streamed(part, count, args));
-                    }
-                    let cycles = if args.cycles && target == Target::M4 { cycles(model, &input)? } else { Vec::new() };
-                    if !cycles.is_empty() {
-                        println!("      about {} cycles", cycles.iter().sum::<u64>());
-                    }
-                    for (number, step) in steps.iter().enumerate().filter(|_| args.steps) {
-                        let macs = step.macs;
-                        let count = report.steps[number].instructions.unwrap_or(0);
-                        let per_mac = if macs > 0 {
-                            format!("{:7.2} per MAC", count as f64 / macs as f64)
-                        } else {
-                            String::new()
-                        };
-                        let cycles =
-                            cycles.get(number).map_or(String::new(), |cycles| format!("  about {cycles} cycles"));
-                        println!("      {count:12}  {:18}{per_mac}{cycles}", step.operator);
-                    }
-                }
-            }
+            core(model, &Bytes { model: &bytes, input: &input }, target, args)?;
         }
         Ok(())
     })
+}
+
+/// The bytes that a run takes.
+struct Bytes<'a> {
+    model: &'a [u8],
+    input: &'a [u8],
+}
+
+/// Prints what one core needs.
+fn core(model: &Model<'_>, bytes: &Bytes<'_>, target: Target, args: &Args) -> Result<()> {
+    let report = match run(bytes.model, bytes.input, target) {
+        Ok((_, report)) => report,
+        Err(error) => {
+            println!("{:4}  {error:#}", target.to_string());
+            return Ok(());
+        }
+    };
+    let count = report.instructions.map_or(0, |count| count.max);
+    let code = code_len(target, &features(model))?.unwrap_or(0);
+    let (load, stack) = (report.load_instructions.unwrap_or(0), report.stack.unwrap_or(0));
+    let per_mac = count as f64 / model.info().macs.max(1) as f64;
+    println!("{:4}  {count:12}  {per_mac:7.2}  {load:7}  {stack:5}  {code:13}", target.to_string());
+    if let Some(part) = part(model) {
+        println!("      {}", streamed(part, count, args));
+    }
+    let cycles = if args.cycles && target == Target::M4 { cycles(model, bytes.input)? } else { Vec::new() };
+    if !cycles.is_empty() {
+        println!("      about {} cycles", cycles.iter().sum::<u64>());
+    }
+    if args.steps {
+        step_by_step(model, &report, &cycles);
+    }
+    Ok(())
+}
+
+/// Prints what each step needs; `cycles` has one number for each, or none at all.
+fn step_by_step(model: &Model<'_>, report: &Report, cycles: &[u64]) {
+    for (number, (step, measured)) in describe::steps(model).iter().zip(&report.steps).enumerate() {
+        let count = measured.instructions.unwrap_or(0);
+        let per_mac = (step.macs > 0).then(|| format!("{:7.2} per MAC", count as f64 / step.macs as f64));
+        let cycles = cycles.get(number).map(|cycles| format!("  about {cycles} cycles"));
+        println!("      {count:12}  {:18}{}{}", step.operator, per_mac.unwrap_or_default(), cycles.unwrap_or_default());
+    }
 }
 
 /// What people who feed a stream want to know of a run of so many instructions.

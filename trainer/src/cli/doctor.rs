@@ -6,19 +6,16 @@ use anyhow::{Context, Result};
 use clap::builder::RangedU64ValueParser;
 use thumbnet_trainer::quantize::doctor::{Diagnosis, Trial, cure, examine, needs_training};
 use thumbnet_trainer::quantize::quantize_with_reference;
-use thumbnet_trainer::train::RunDir;
 use thumbnet_trainer::verify::golden_inputs;
 
+use super::choice::Choice;
 use super::export::chosen;
-use super::{Choice, Trained, default_model, write};
+use super::{Run, Trained, write};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of a finished run.
-    run: PathBuf,
-    /// Path of the data, instead of the recipe's.
-    #[arg(long)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    run: Run,
     /// Samples on which layers are compared.
     #[arg(long, default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     samples: usize,
@@ -36,7 +33,7 @@ pub struct Args {
 }
 
 pub fn doctor(args: &Args) -> Result<()> {
-    let Trained { mut recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
+    let Trained { mut recipe, model, data } = args.run.load()?;
     let before = examine(&quantize_with_reference(&model, &data.train, recipe.quantize)?, &data.test, args.samples)?;
     if !args.json {
         show(&before);
@@ -48,13 +45,13 @@ pub fn doctor(args: &Args) -> Result<()> {
     let (options, trials) = cure(&model, &data.train, recipe.quantize, args.samples)?;
     let quantized = quantize_with_reference(&model, &data.train, options)?;
     let after = examine(&quantized, &data.test, args.samples)?;
-    let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
+    let path = args.run.model_file(args.output.as_ref());
     let mut program = quantized.program;
     args.choice.apply(&mut program)?;
     let golden = golden_inputs(&program, &data.test, 2)?;
     write(&path, &args.choice.compile(&program, &golden)?.bytes)?;
     recipe.quantize = options;
-    let file = RunDir(args.run.clone()).recipe();
+    let file = args.run.folder().recipe();
     write(&file, toml::to_string(&recipe).context("the recipe cannot be written")?.as_bytes())?;
     if args.json {
         let choices = &quantized.choices;

@@ -11,18 +11,16 @@ use thumbnet_trainer::quantize::{Choices, Quantized, quantize_with_reference};
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{golden_inputs, integer_evaluation, signal_to_noise};
 
-use super::{Choice, Trained, compile as rust, default_model, write};
+use super::choice::Choice;
+use super::{Run, Trained, compile as rust, write};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder of a finished run.
-    run: PathBuf,
+    #[command(flatten)]
+    run: Run,
     /// The model file; by default model.tnet in that folder.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// Path of the data, instead of the recipe's.
-    #[arg(long)]
-    data: Option<PathBuf>,
     /// Golden cases in the certificate.
     #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(0..=1000))]
     golden: usize,
@@ -37,7 +35,7 @@ pub struct Args {
 }
 
 pub fn export(args: &Args) -> Result<()> {
-    let Trained { recipe, model, data } = Trained::load(&args.run, args.data.as_deref())?;
+    let Trained { recipe, model, data } = args.run.load()?;
     ensure!(
         args.stream.is_none() || !args.choice.saves_ram(),
         "--stream holds what a part of the input needs and no more: --ram-budget and --optimize ram are for whole inputs"
@@ -52,7 +50,7 @@ pub fn export(args: &Args) -> Result<()> {
         None => (program, compiled, golden),
         Some(frames) => streaming(&program, &golden, frames)?,
     };
-    let path = args.output.clone().unwrap_or_else(|| default_model(&args.run));
+    let path = args.run.model_file(args.output.as_ref());
     write(&path, &compiled.bytes)?;
 
     println!(

@@ -11,8 +11,9 @@ use thumbnet_trainer::quantize::quantize;
 use thumbnet_trainer::recipe::Quantize;
 use thumbnet_trainer::verify::{golden_inputs, random_inputs};
 
+use super::choice::Choice;
 use super::export::accuracy;
-use super::{Choice, compile as rust, read, write};
+use super::{compile as rust, read, write};
 
 #[derive(clap::Args)]
 pub struct Args {

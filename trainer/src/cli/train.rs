@@ -11,7 +11,7 @@ use thumbnet_trainer::recipe::Recipe;
 use thumbnet_trainer::train::{Options, RunDir, evaluate, train as run};
 use thumbnet_trainer::verify::integer_evaluation;
 
-use super::{INTERRUPTED, Trained, learning_rate, read};
+use super::{INTERRUPTED, Run, learning_rate, read};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -85,18 +85,15 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
 
 #[derive(clap::Args)]
 pub struct EvalArgs {
-    /// Folder of a finished run.
-    run: PathBuf,
-    /// Path of the data, instead of the recipe's.
-    #[arg(long)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    run: Run,
     /// A model file, judged on the same samples.
     #[arg(long)]
     model: Option<PathBuf>,
 }
 
 pub fn eval(args: &EvalArgs) -> Result<()> {
-    let trained = Trained::load(&args.run, args.data.as_deref())?;
+    let trained = args.run.load()?;
     println!("float\n{}", evaluate(&trained.model, &trained.data.test)?);
     if let Some(path) = &args.model {
         println!("\nint8\n{}", integer_evaluation(&read(path)?, &trained.data.test)?);

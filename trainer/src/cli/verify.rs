@@ -9,7 +9,7 @@ use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::train::evaluate;
 use thumbnet_trainer::verify::{integer_evaluation, quantized_inputs, random_inputs};
 
-use super::{Trained, default_model, read};
+use super::{Run, read};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -42,7 +42,7 @@ pub struct Args {
 pub fn verify(args: &Args) -> Result<()> {
     match (&args.tflite, &args.run) {
         (Some(tflite), _) => verify_tflite(args, tflite),
-        (None, Some(run)) => verify_run(args, run),
+        (None, Some(run)) => verify_run(args, &Run { run: run.clone(), data: args.data.clone() }),
         (None, None) => bail!("nothing to verify: name the folder of a run, or a file with --tflite"),
     }
 }
@@ -70,9 +70,9 @@ fn verify_tflite(args: &Args, path: &Path) -> Result<()> {
 }
 
 /// A trained network in float, in integers here, and on cores.
-fn verify_run(args: &Args, run_dir: &Path) -> Result<()> {
-    let trained = Trained::load(run_dir, args.data.as_deref())?;
-    let bytes = read(&args.model.clone().unwrap_or_else(|| default_model(run_dir)))?;
+fn verify_run(args: &Args, finished: &Run) -> Result<()> {
+    let trained = finished.load()?;
+    let bytes = read(&finished.model_file(args.model.as_ref()))?;
     let test = &trained.data.test;
     if let (Some(float), Some(integer)) =
         (evaluate(&trained.model, test)?.accuracy(), integer_evaluation(&bytes, test)?.accuracy())

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use super::entropy;
 use super::grid::{Grid, Ranges, grid};
 use super::scale::Quant;
+use super::spread::stride;
 use crate::data::Dataset;
 use crate::model::{Meta, Model};
 use crate::nn::{Net, Params, Value, device, memory_name};
@@ -81,9 +82,10 @@ fn percentile(values: &[f32], share: f64) -> [f32; 2] {
     [sorted[cut].min(0.0), sorted[sorted.len() - 1 - cut].max(0.0)]
 }
 
-/// Shrinks the range in steps of 2 % and keeps the one with the least mean square error, clipping included.
+/// Shrinks the range in steps of 2 % and keeps the one with the least mean square error, clipping included, over some 20,000
+/// values of all channels.
 fn least_squares(values: &[f32], [low, high]: [f32; 2]) -> [f32; 2] {
-    let stride = values.len().div_ceil(20_000);
+    let stride = stride(values.len(), 20_000);
     let error = |range: [f32; 2]| {
         let q = Quant::of_range(range);
         let square = |&value: &f32| (q.real(q.quantize(value.into())) - f64::from(value)).powi(2);
@@ -91,4 +93,20 @@ fn least_squares(values: &[f32], [low, high]: [f32; 2]) -> [f32; 2] {
     };
     let candidates = (0..35).map(|step| 1.0 - 0.02 * step as f32).map(|share| [low * share, high * share]);
     candidates.min_by(|&a, &b| error(a).total_cmp(&error(b))).unwrap_or([low, high])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+    use crate::recipe::Calibration;
+
+    /// 16 divides the number of values by 20,000: a step of 16 would meet channel 0 alone, which is small.
+    #[test]
+    fn least_squares_looks_at_every_channel() {
+        let channels = [0.001, 0.001, 0.001, 1.0];
+        let values: Vec<f32> =
+            (0..80_000).flat_map(|at| channels.map(|most| most * (at % 100) as f32 / 99.0)).collect();
+        let [low, high] = range(&values, Calibration::Mse);
+        assert!(low == 0.0 && high > 0.9, "{low} to {high}");
+    }
 }
