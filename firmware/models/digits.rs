@@ -123,6 +123,7 @@ const DENSE_5: Step = Step {
         row: 10,
         scale: thumbnet::kernels::Scale { multiplier: 1359017472, shift: 25 },
         diff_min: -62,
+        exponentials: &[],
     }),
     inputs: &[Source::Arena(Span::new(0, 10))],
     output: Span::new(0, 10),

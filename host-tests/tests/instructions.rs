@@ -140,7 +140,9 @@ fn gru(time: u32, inputs: u32, cells: u32) -> Program {
 }
 
 fn softmax(len: u32) -> Program {
-    Kernel::new(&[&[1, len]]).step(Op::Softmax(softmax_params(0.1).unwrap()), &[1, len], PROBABILITY)
+    let mut kernel = Kernel::new(&[&[1, len]]);
+    let params = kernel.p.with_exponentials(softmax_params(0.1).unwrap());
+    kernel.step(Op::Softmax(params), &[1, len], PROBABILITY)
 }
 
 fn add(shape: [u32; 4]) -> Program {

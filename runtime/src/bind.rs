@@ -6,7 +6,7 @@ use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
     AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
-    SpectrogramParams, Step, SvdfParams, Tensor,
+    SoftmaxParams, SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
@@ -30,8 +30,8 @@ pub enum Call<'m> {
     Concat { outer: usize },
     Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
     Reshape,
-    Softmax(Softmax),
-    LogSoftmax(Softmax),
+    Softmax(Softmax<'m>),
+    LogSoftmax(Softmax<'m>),
     Lookup(&'m [i8; 256]),
     ArgMax { row: usize },
     Lstm(Lstm<'m>),
@@ -126,8 +126,8 @@ impl<'m> Call<'m> {
                 value: i8::try_from(p.value).map_err(|_| StepProblem::Params)?,
             },
             Op::Reshape => Self::Reshape,
-            Op::Softmax(p) => Self::Softmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
-            Op::LogSoftmax(p) => Self::LogSoftmax(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min }),
+            Op::Softmax(p) => Self::Softmax(probabilities(data, p, a)?),
+            Op::LogSoftmax(p) => Self::LogSoftmax(probabilities(data, p, a)?),
             Op::Lookup(p) => Self::Lookup(table(data, p.table)?),
             Op::ArgMax => Self::ArgMax { row: last_dim(a) },
             Op::View(p) => Self::View(View {
@@ -265,6 +265,11 @@ fn convolution<'m>(
         weights: weights(data, p.weights, len)?,
         channels: numbers(data, p.channels, out_channels)?,
     })
+}
+
+fn probabilities<'m>(data: &'m [u8], p: &SoftmaxParams, a: &Tensor) -> Result<Softmax<'m>, StepProblem> {
+    let exponentials = numbers(data, p.exponentials, p.count as usize)?;
+    Ok(Softmax { row: last_dim(a), scale: p.scale, diff_min: p.diff_min, exponentials })
 }
 
 fn pool(p: &PoolParams, a: &Tensor, y: &Tensor) -> Result<Pool, StepProblem> {

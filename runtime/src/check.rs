@@ -303,9 +303,11 @@ fn operator(
             check(elements(a)? == elements(y)?, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
-        (Op::Softmax(p) | Op::LogSoftmax(p), _) if ops::SOFTMAX => {
+        (Op::Softmax(_) | Op::LogSoftmax(_), Call::Softmax(p) | Call::LogSoftmax(p)) if ops::SOFTMAX => {
             scale(p.scale)?;
             check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
+            // That of the largest element, so that no sum is 0.
+            check(p.exponentials.first().is_none_or(|&exp| exp == i32::MAX), StepProblem::Data)?;
             same_shape(a, y)
         }
         (Op::Lookup(_), _) => same_shape(a, y),

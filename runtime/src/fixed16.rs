@@ -53,8 +53,8 @@ const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
 /// `2 / (1 + e^−m)` in Q2.13 for `m = (index + 1) / 2^12` up to 16.
 #[inline(never)]
 fn logistic(index: u32) -> i32 {
-    let small = SMALL.get((index & 0x3ff) as usize).copied().unwrap_or(0);
-    reciprocal(damped(small.into(), index >> 10))
+    let small = SMALL.entries.get(index as usize & (SMALL_LEN - 1)).copied().unwrap_or(0);
+    reciprocal(damped(small.into(), (index & !(SMALL_LEN as u32 - 1)) >> 10))
 }
 
 /// The same for magnitudes with more bits behind the point than the table has, `integer_bits` being 1 or 2.
@@ -96,17 +96,36 @@ fn high_mul_by(a: i32, constant: i32) -> i32 {
     if constant < 1 << 14 { high } else { high + a }
 }
 
-/// `e^−((i + 1) / 2^12)` in Q0.15: [`exp_of_small`] on every remainder in Q3.12.
-pub(crate) static SMALL: [u16; 1024] = small();
+/// Entries of the table: up to 1 for the assembly, to 1/4 elsewhere.
+const SMALL_LEN: usize = if cfg!(thumbnet_dsp) { 1 << 12 } else { 1 << 10 };
 
-const fn small() -> [u16; 1024] {
-    let mut entries = [0; 1024];
+/// `e^−((i + 1) / 2^12)` in Q0.15, behind the powers that the assembly multiplies it with.
+pub(crate) static SMALL: Small = small();
+
+#[repr(C)]
+pub(crate) struct Small {
+    /// Those of e^−1 to e^−8, with 17 bits more.
+    powers: [i32; 4],
+    pub entries: [u16; SMALL_LEN],
+}
+
+/// [`exp_of_small`] on every remainder in Q3.12, and what further bits make of it.
+const fn small() -> Small {
+    let [first, second, one, two, four, eight, _] = POWERS;
+    let mut entries = [0; SMALL_LEN];
     let mut i = 0;
-    while i < entries.len() {
-        entries[i] = exp_of_small(!(i as i32) << 3) as u16;
+    while i < SMALL_LEN {
+        let mut exp = exp_of_small(!(i as i32 & 0x3ff) << 3);
+        if i >> 10 & 1 == 1 {
+            exp = high_mul(exp, first);
+        }
+        if i >> 11 & 1 == 1 {
+            exp = high_mul(exp, second);
+        }
+        entries[i] = exp as u16;
         i += 1;
     }
-    entries
+    Small { powers: [one << 17, two << 17, four << 17, eight << 17], entries }
 }
 
 /// `e^a` for `a` in [−1/4, 0), both in Q0.15: the Taylor polynomial of degree 4 around −1/8.
@@ -123,13 +142,14 @@ const fn exp_of_small(a: i32) -> i32 {
     CENTER + high_mul(CENTER, x + ((sum + 1) >> 1))
 }
 
+/// 48/17 in Q2.13.
+pub(crate) const START: i32 = 23130;
+/// −32/17 in Q2.13.
+pub(crate) const SLOPE: i32 = -15420;
+
 /// `2 / (1 + a)` in Q2.13 for `a` in Q0.15, 0 to 1.
 #[inline(always)]
 fn reciprocal(a: i32) -> i32 {
-    /// 48/17 in Q2.13.
-    const START: i32 = 23130;
-    /// −32/17 in Q2.13.
-    const SLOPE: i32 = -15420;
     // (1 + a) / 2, rounded half up.
     let half = (a + i16::MAX as i32 + 1) >> 1;
     if HAS_HIGH_HALF {

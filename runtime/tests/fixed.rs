@@ -87,12 +87,12 @@ fn only_one_product_saturates() {
 }
 
 /// What the exporter computes for a scale: `scale · 2^26` as multiplier and shift, and the difference that still counts.
-fn softmax_of(scale: f64, row: usize) -> Softmax {
+fn softmax_of(scale: f64, row: usize) -> Softmax<'static> {
     let real = (scale * 2f64.powi(26)).min(2f64.powi(31) - 1.0);
     let shift = real.log2().floor() as i32 + 1;
     let multiplier = (real / 2f64.powi(shift) * 2f64.powi(31)).round() as i32;
     let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(shift)).floor() as i32;
-    Softmax { row, scale: Scale { multiplier, shift }, diff_min }
+    Softmax { row, scale: Scale { multiplier, shift }, diff_min, exponentials: &[] }
 }
 
 #[test]

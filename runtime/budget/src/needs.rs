@@ -114,6 +114,7 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
         }
         Call::Motion(p) | Call::MotionFrom(p) => slices!(p.factors, p.twiddles, p.bands, p.weights, p.channels),
         Call::Svdf(p) => slices!(p.feature_weights, p.time_weights, p.biases),
+        Call::Softmax(p) | Call::LogSoftmax(p) => slices!(p.exponentials),
         Call::Lookup(table) => slices!(*table),
         Call::Take { indices, .. } => slices!(*indices),
         Call::Quantize { .. }
@@ -127,8 +128,6 @@ fn arguments(call: &Call<'_>) -> Vec<(usize, usize)> {
         | Call::Concat { .. }
         | Call::Pad { .. }
         | Call::Reshape
-        | Call::Softmax(_)
-        | Call::LogSoftmax(_)
         | Call::ArgMax { .. }
         | Call::Binary(..)
         | Call::View(_)

@@ -224,13 +224,36 @@ record! {
     }
 }
 
-record! {
-    /// Parameters of softmax over the last axis; see [`crate::kernels::Softmax`].
-    pub struct SoftmaxParams {
-        /// Factor of the differences.
-        pub scale: Scale,
-        /// Differences below it are zero probability.
-        pub diff_min: i32,
+/// Parameters of softmax over the last axis; see [`crate::kernels::Softmax`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SoftmaxParams {
+    /// Factor of the differences.
+    pub scale: Scale,
+    /// Differences below it are zero probability.
+    pub diff_min: i32,
+    /// Offset of the exponentials in the data section, a multiple of 4.
+    pub exponentials: u32,
+    /// How many there are; 0 for none.
+    pub count: u32,
+}
+
+/// Without exponentials the last two words are not there.
+impl Encode for SoftmaxParams {
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        self.scale.write(put);
+        self.diff_min.write(put);
+        if self.count > 0 {
+            put(self.exponentials);
+            put(self.count);
+        }
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        let (scale, diff_min) = (Scale::read(words)?, i32::read(words)?);
+        let (exponentials, count) =
+            if words.is_empty() { (0, 0) } else { (words.word()?, words.word().filter(|&count| count > 0)?) };
+        Some(Self { scale, diff_min, exponentials, count })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Sums of two tensors in assembly, four elements at a time, from tables of what every byte contributes; with Helium the four lie in
-//! one vector.
+//! one vector. With the DSP extension products, too.
 
 use core::arch::asm;
 
@@ -65,17 +65,22 @@ macro_rules! element {
     reason = "SMMLAR, SSAT and vectors have no stable intrinsics, and the output may lie over an operand"
 )]
 pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
-    let fours = operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) / 4;
+    let fours = fours(operands, y);
     if fours == 0 {
         return 0;
     }
     let to = y.as_mut_ptr();
-    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let from = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
     let [first, second] = tables;
     // SAFETY: each of `fours` rounds reads 4 bytes of both operands, then writes 4 bytes of `y`, all of which have as many; one that
     // is `y` itself is read by its own pointer before it is written. A byte is an index into 256 words.
-    unsafe { rounds([a, b], to, fours, [first.as_ptr(), second.as_ptr()], finish) };
+    unsafe { rounds(from, to, fours, [first.as_ptr(), second.as_ptr()], finish) };
     fours * 4
+}
+
+/// How many fours of elements all have.
+fn fours(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
+    operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) / 4
 }
 
 /// # Safety
@@ -156,4 +161,83 @@ unsafe fn rounds(from: [*const i8; 2], to: *mut i8, fours: usize, tables: [*cons
             out("d10") _, out("d11") _, out("d12") _, out("d13") _, out("d14") _, out("d15") _,
         );
     }
+}
+
+/// Requantizes the doubled product `$x` and stores it; uses r5.
+#[cfg(thumbnet_dsp)]
+macro_rules! product {
+    ($x:literal) => {
+        concat!(
+            "add r5, r11, ",
+            $x,
+            ", asr #31\n",
+            "smmlar ",
+            $x,
+            ", ",
+            $x,
+            ", r10, r5\n",
+            "asr ",
+            $x,
+            ", r12\n",
+            "ssat ",
+            $x,
+            ", #8, ",
+            $x,
+            "\n",
+            "strb ",
+            $x,
+            ", [r2], #1\n",
+        )
+    };
+}
+
+/// `y = sat8(finish(2·(a − zero_points[0])·(b − zero_points[1])))` as [`add`] does it.
+#[cfg(thumbnet_dsp)]
+#[allow(unsafe_code, reason = "SXTAB16 and SMMLAR have no stable intrinsics, and the output may lie over an operand")]
+pub(super) fn mul(zero_points: [i32; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+    let fours = fours(operands, y);
+    if fours == 0 {
+        return 0;
+    }
+    let to = y.as_mut_ptr();
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let [less_a, less_b] = zero_points.map(|zero| (zero.wrapping_neg() as u32 & 0xffff) * 0x1_0001);
+    // SAFETY: each of `fours` rounds reads 4 bytes of both operands, then writes 4 bytes of `y`, all of which have as many; one that
+    // is `y` itself is read by its own pointer before it is written. LDR takes any address.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "2:",
+            "ldr r4, [r0], #4",
+            "ldr r5, [r1], #4",
+            "sxtab16 r6, r8, r4",
+            "sxtab16 r4, r8, r4, ror #8",
+            "sxtab16 r7, r9, r5",
+            "sxtab16 r5, r9, r5, ror #8",
+            "sadd16 r6, r6, r6",
+            "sadd16 r4, r4, r4",
+            "smulbb lr, r6, r7",
+            "smultt r6, r6, r7",
+            "smulbb r7, r4, r5",
+            "smultt r4, r4, r5",
+            product!("lr"),
+            product!("r7"),
+            product!("r6"),
+            product!("r4"),
+            "subs r3, #1",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") a => _,
+            inout("r1") b => _,
+            inout("r2") to => _,
+            inout("r3") fours => _,
+            in("r8") less_a,
+            in("r9") less_b,
+            in("r10") finish.multiplier,
+            in("r11") finish.constant,
+            in("r12") finish.right,
+            out("r4") _, out("r5") _, out("lr") _,
+        );
+    }
+    fours * 4
 }

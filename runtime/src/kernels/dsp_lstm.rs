@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use super::Scale;
 use super::lstm::{BLOCK, CELLS};
-use crate::fixed16::SMALL;
+use crate::fixed16::{SLOPE, SMALL, START};
 
 /// How the sums of a gate are scaled; the assembly counts on the order of the fields.
 #[repr(C)]
@@ -36,7 +36,7 @@ impl Shrink {
     }
 }
 
-/// Requantizes `$x` by the three registers; see `finish`.
+/// Requantizes `$x` by the three registers as `finish` says; uses r1.
 macro_rules! shrink {
     ($x:literal, $multiplier:literal, $right:literal, $half:literal) => {
         concat!(
@@ -45,27 +45,18 @@ macro_rules! shrink {
             ", ",
             $x,
             ", #1\n",
-            "smmulr ",
+            "add r1, ",
+            $half,
+            ", ",
+            $x,
+            ", asr #31\n",
+            "smmlar ",
             $x,
             ", ",
             $x,
             ", ",
             $multiplier,
-            "\n",
-            "add ",
-            $x,
-            ", ",
-            $x,
-            ", ",
-            $x,
-            ", asr #31\n",
-            "add ",
-            $x,
-            ", ",
-            $x,
-            ", ",
-            $half,
-            "\n",
+            ", r1\n",
             "asr ",
             $x,
             ", ",
@@ -77,16 +68,13 @@ macro_rules! shrink {
     };
 }
 
-/// `gates[k][j] = sat16(sat16(s_k·(inputs + biases)[j][k]) + r_k·recurrents[j][k])` for as many cells as there are biases, at most [`CELLS`].
+/// `gates[k][j] = sat16(sat16(s_k·(sums[0] + biases)[j][k]) + r_k·sums[1][j][k])` for as many cells as there are biases, at most [`CELLS`].
 #[allow(unsafe_code, reason = "SMMULR has no stable intrinsic")]
 #[inline(always)]
-pub(super) fn activate(
-    scales: &[Gate; 4],
-    inputs: &[i32; BLOCK],
-    recurrents: &[i32; BLOCK],
-    biases: &[i32],
-    gates: &mut [[i16; CELLS]; 4],
-) {
+pub(super) fn activate(scales: &[Gate; 4], sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
+    const {
+        assert!(BLOCK == 64, "the sums of the hidden state lie 256 bytes behind the inputs'");
+    }
     let cells = (biases.len() / 4).min(CELLS);
     if cells == 0 {
         return;
@@ -106,7 +94,7 @@ pub(super) fn activate(
             "add r5, r6",
             shrink!("r5", "r8", "r9", "r10"),
             "ssat r5, #16, r5",
-            "ldr r6, [r1], #16",
+            "ldr r6, [r0, #240]",
             shrink!("r6", "r11", "r12", "lr"),
             "qadd r5, r5, r6",
             "ssat r5, #16, r5",
@@ -116,8 +104,6 @@ pub(super) fn activate(
             "ldrd r7, r5, [sp]",
             "sub r0, r0, r7, lsl #4",
             "add r0, #4",
-            "sub r1, r1, r7, lsl #4",
-            "add r1, #4",
             "sub r2, r2, r7, lsl #4",
             "add r2, #4",
             "sub r3, r3, r7, lsl #1",
@@ -126,113 +112,143 @@ pub(super) fn activate(
             "bne 2b",
             "add sp, #8",
             "pop {{r6, r7}}",
-            inout("r0") inputs.as_ptr() => _,
-            inout("r1") recurrents.as_ptr() => _,
+            inout("r0") sums.as_ptr() => _,
             inout("r2") biases.as_ptr() => _,
             inout("r3") gates.as_mut_ptr() => _,
             inout("r4") scales.as_ptr() => _,
             inout("r5") cells => _,
             inout("r12") scales.as_ptr_range().end => _,
-            out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("lr") _,
+            out("r1") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("lr") _,
         );
     }
 }
 
-/// `e^−(2^k)` for k = −2..3, start and slope of the reciprocal, of [`crate::fixed16`]. All but the start have 17 bits more, so that
-/// `round(a · b / 2^15)` is one `SMMULR`; the first two wrap, which `SMMLAR` makes good by adding `a`.
-static FACTORS: [i32; 8] =
-    [25520 << 17, 19875 << 17, 12055 << 17, 4435 << 17, 600 << 17, 11 << 17, 23130, -15420 << 17];
-
-/// [`crate::fixed16::sigmoid`] of every value.
-pub(super) fn sigmoid(values: &mut [i16]) {
-    curve(values, 0, [0, 1, i16::MAX.into()]);
+/// `2 / (1 + e^−m)` in Q2.13 for `m = (r2 + 1) / 2^12` in r4, in its upper 15 bits; see `logistic` of [`crate::fixed16`]. Uses r3 and r5.
+///
+/// Powers and slope have 17 bits more, so that `round(a · b / 2^15)` is the rounded high half of a product. So has the reciprocal: at 2,
+/// the largest there is, it wraps, and so do its products, to the same end. A step of it is `x + x·(1 − h·x)`: one SMMLAR gives
+/// `round(h·x) − 1`, one SMMLSR the product with the sign that it needs, rounded half up.
+///
+/// Of [`SMALL`], whose entries r12 points at, one below their number of 2^12 is read, and the four powers in front of them.
+macro_rules! logistic {
+    () => {
+        concat!(
+            "ubfx r3, r2, #0, #12\n\
+             ldrh r3, [r12, r3, lsl #1]\n\
+             lsrs r4, r2, #12\n\
+             beq 3f\n\
+             lsls r4, r2, #19\n\
+             ldrd r4, r5, [r12, #-16]\n\
+             it mi\n\
+             smmulrmi r3, r3, r4\n\
+             it cs\n\
+             smmulrcs r3, r3, r5\n\
+             lsrs r4, r2, #14\n\
+             beq 3f\n\
+             lsls r4, r2, #17\n\
+             ldrd r4, r5, [r12, #-8]\n\
+             it mi\n\
+             smmulrmi r3, r3, r4\n\
+             it cs\n\
+             smmulrcs r3, r3, r5\n\
+             3:\n\
+             add r3, r8, r3, lsr #1\n\
+             smmlar r4, r3, r6, r11\n\
+             lsl r4, r4, #17\n",
+            newton!(),
+            newton!(),
+            newton!(),
+        )
+    };
 }
 
-/// [`crate::fixed16::tanh`] of every value with 2 to 6 bits before the point.
-pub(super) fn tanh(values: &mut [i16], integer_bits: u32) {
-    curve(values, integer_bits.wrapping_sub(2) & 7, [1 << 13, 2, 0]);
-}
-
-/// One step of the reciprocal of r3: r4 + r4·(1 − r3·r4).
+/// A step of the reciprocal.
 macro_rules! newton {
     () => {
-        "smmulr r5, r3, r4\n\
-         rsb r5, r5, #8192\n\
-         smmulr r5, r5, r4\n\
+        "smmlar r5, r3, r4, r9\n\
+         smmlsr r5, r5, r4, r10\n\
          add r4, r4, r5, lsl #19\n"
     };
 }
 
-/// `±sat15((2 / (1 + e^−(|x|·2^left)) − offset) · 2^bits)`, for negative values taken from `mirror`.
-#[allow(unsafe_code, reason = "SMMULR and SMMLAR have no stable intrinsics")]
-#[inline(never)]
-fn curve(values: &mut [i16], left: u32, [offset, bits, mirror]: [i32; 3]) {
-    if values.is_empty() {
-        return;
-    }
-    // SAFETY: each of as many rounds as there are values reads and writes one of them; of `SMALL` an entry below 1024 is read.
-    // LDRD reads the 8 words of `FACTORS`, which are aligned.
-    unsafe {
+/// Goes through `$values`: `$index` makes the index r2 of a value r1, by the second of `$constants` in r7, `$last` the curve's value r4 of `logistic`'s.
+macro_rules! curve {
+    ($values:ident, $constants:ident, $index:expr, $last:expr) => {
         asm!(
-            "push {{r6}}",
-            "mov r6, r1",
+            "push {{r6, r7}}",
+            "ldrd r6, r7, [r5]",
             "2:",
             "ldrsh r1, [r0]",
-            "eor r2, r1, r1, asr #31",
-            "sub r2, r2, r1, asr #31",
-            "lsl r2, r11",
-            "sub r2, #1",
-            "usat r2, #16, r2",
-            "ubfx r3, r2, #0, #10",
-            "ldrh r3, [r6, r3, lsl #1]",
-            "lsls r4, r2, #21",
-            "ldrd r4, r5, [r12]",
-            "it mi",
-            "smmlarmi r3, r3, r4, r3",
-            "it cs",
-            "smmlarcs r3, r3, r5, r3",
-            "lsrs r4, r2, #12",
-            "beq 3f",
-            "lsls r4, r2, #19",
-            "ldrd r4, r5, [r12, #8]",
-            "it mi",
-            "smmulrmi r3, r3, r4",
-            "it cs",
-            "smmulrcs r3, r3, r5",
-            "lsls r4, r2, #17",
-            "ldrd r4, r5, [r12, #16]",
-            "it mi",
-            "smmulrmi r3, r3, r4",
-            "it cs",
-            "smmulrcs r3, r3, r5",
-            "3:",
-            "add r3, #32768",
-            "lsrs r3, r3, #1",
-            "ldrd r4, r5, [r12, #24]",
-            "smmlar r4, r3, r5, r4",
-            "lsl r4, r4, #17",
-            newton!(),
-            newton!(),
-            newton!(),
-            "rsb r4, r8, r4, lsr #17",
-            "lsl r4, r9",
-            "usat r4, #15, r4",
-            "cmp r1, #0",
-            "it lt",
-            "rsblt r4, r4, r10",
+            $index,
+            logistic!(),
+            $last,
             "strh r4, [r0], #2",
             "subs lr, #1",
             "bne 2b",
-            "pop {{r6}}",
-            inout("r0") values.as_mut_ptr() => _,
-            inout("r1") SMALL.as_ptr() => _,
-            inout("lr") values.len() => _,
-            in("r8") offset,
-            in("r9") bits,
-            in("r10") mirror,
-            in("r11") left,
-            in("r12") FACTORS.as_ptr(),
-            out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+            "pop {{r6, r7}}",
+            inout("r0") $values.as_mut_ptr() => _,
+            inout("lr") $values.len() => _,
+            inout("r5") $constants.as_ptr() => _,
+            in("r8") 1 << 14,
+            in("r9") -(1 << 13),
+            in("r10") 0,
+            in("r11") START,
+            in("r12") (&raw const SMALL).cast::<u16>().wrapping_add(8),
+            out("r1") _, out("r2") _, out("r3") _, out("r4") _,
+        )
+    };
+}
+
+/// [`crate::fixed16::sigmoid`] of every value.
+#[allow(unsafe_code, reason = "SMMLAR and SMMLSR have no stable intrinsics")]
+#[inline(never)]
+pub(super) fn sigmoid(values: &mut [i16]) {
+    if values.is_empty() {
+        return;
+    }
+    let constants = [SLOPE << 17, 0];
+    // SAFETY: each of as many rounds as there are values reads and writes one of them. Two constants are read; what
+    // `logistic` reads is said there.
+    unsafe {
+        curve!(
+            values,
+            constants,
+            // |x| − 1, but 0 for 0.
+            "rsb r2, r1, #0\n\
+             add r2, r1, r2, asr #31\n\
+             eor r2, r2, r1, asr #31\n",
+            // Half of `2 / (1 + e)` in Q0.15; of negative values what is left to the largest.
+            "lsr r4, r4, #16\n\
+             usat r4, #15, r4\n\
+             asr r1, r1, #31\n\
+             eor r4, r4, r1, lsr #17\n"
+        );
+    }
+}
+
+/// [`crate::fixed16::tanh`] of every value with 2 to 6 bits before the point.
+#[allow(unsafe_code, reason = "SMMLAR and SMMLSR have no stable intrinsics")]
+#[inline(never)]
+pub(super) fn tanh(values: &mut [i16], integer_bits: u32) {
+    if values.is_empty() {
+        return;
+    }
+    let constants = [SLOPE << 17, (integer_bits.wrapping_sub(2) & 7).cast_signed()];
+    // SAFETY: as in `sigmoid`.
+    unsafe {
+        curve!(
+            values,
+            constants,
+            "eor r2, r1, r1, asr #31\n\
+             sub r2, r2, r1, asr #31\n\
+             lsl r2, r7\n\
+             sub r2, #1\n\
+             usat r2, #16, r2\n",
+            // `2 / (1 + e) − 1` in Q0.15, with the sign.
+            "sub r4, r4, #0x40000000\n\
+             usat r4, #15, r4, asr #15\n\
+             eor r4, r4, r1, asr #31\n\
+             sub r4, r4, r1, asr #31\n"
         );
     }
 }

@@ -110,19 +110,31 @@ fn add_by_tables(sum: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y:
     let of = |a: i8, b: i8| sum.finish(entry(first, a).wrapping_add(entry(second, b)));
     #[cfg(any(thumbnet_asm, thumbnet_helium))]
     if let Some(done) = add_in_fours(sum, shapes, &tables, operands, y) {
-        let y = y.get_mut(done..).unwrap_or_default().iter_mut();
-        match operands {
-            [Some(a), Some(b)] => y.zip(a.iter().zip(b).skip(done)).for_each(|(y, (&a, &b))| *y = of(a, b)),
-            [Some(a), None] => y.zip(a.iter().skip(done)).for_each(|(y, &a)| *y = of(a, *y)),
-            [None, Some(b)] => y.zip(b.iter().skip(done)).for_each(|(y, &b)| *y = of(*y, b)),
-            [None, None] => {}
-        }
-        return;
+        return behind(done, operands, y, of);
     }
+    each(shapes, operands, y, of);
+}
+
+/// Applies `f` to each pair of elements; an operand that is not given is the output itself.
+#[inline(always)]
+fn each(shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
     match operands {
-        [Some(a), Some(b)] => broadcast(shapes, a, b, y, of),
-        [Some(a), None] => broadcast_in_place(shapes, 0, a, y, |y, a| of(a, y)),
-        [None, Some(b)] => broadcast_in_place(shapes, 1, b, y, of),
+        [Some(a), Some(b)] => broadcast(shapes, a, b, y, f),
+        [Some(a), None] => broadcast_in_place(shapes, 0, a, y, |y, a| f(a, y)),
+        [None, Some(b)] => broadcast_in_place(shapes, 1, b, y, f),
+        [None, None] => {}
+    }
+}
+
+/// The same from element `done` on, where no operand is repeated.
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[inline(always)]
+fn behind(done: usize, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
+    let y = y.get_mut(done..).unwrap_or_default().iter_mut();
+    match operands {
+        [Some(a), Some(b)] => y.zip(a.iter().zip(b).skip(done)).for_each(|(y, (&a, &b))| *y = f(a, b)),
+        [Some(a), None] => y.zip(a.iter().skip(done)).for_each(|(y, &a)| *y = f(a, *y)),
+        [None, Some(b)] => y.zip(b.iter().skip(done)).for_each(|(y, &b)| *y = f(*y, b)),
         [None, None] => {}
     }
 }
@@ -175,20 +187,33 @@ impl Factor {
 
 /// `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
 pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    match Product::new(p) {
-        Some(product) => broadcast(shapes, a, b, y, |a, b| product.of(a, b)),
-        None => broadcast(shapes, a, b, y, |a, b| mul_one(p, a, b)),
-    }
+    multiply(p, shapes, [Some(a), Some(b)], y);
 }
 
 /// The same where the output lies over one operand of its own shape.
 pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    match (Product::new(p), over) {
-        (Some(product), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| product.of(y, b)),
-        (Some(product), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| product.of(a, y)),
-        (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| mul_one(p, y, b)),
-        (None, Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| mul_one(p, a, y)),
+    let operands = match over {
+        Operand::A => [None, Some(other)],
+        Operand::B => [Some(other), None],
+    };
+    multiply(p, shapes, operands, y);
+}
+
+#[inline(always)]
+fn multiply(p: &Mul, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
+    let Some(product) = Product::new(p) else { return each(shapes, operands, y, |a, b| mul_one(p, a, b)) };
+    let of = |a, b| product.of(a, b);
+    #[cfg(thumbnet_dsp)]
+    if shapes.inputs == [shapes.output; 2]
+        && let Some(finish) = Finish::new(product.factor.multiplier, product.factor.right, product.zero_point)
+    {
+        let done = super::asm_eltwise::mul(product.zero_points, finish, operands, y);
+        if product.clamp != Clamp::NONE {
+            y.iter_mut().take(done).for_each(|y| *y = product.clamp.apply((*y).into()));
+        }
+        return behind(done, operands, y, of);
     }
+    each(shapes, operands, y, of);
 }
 
 /// A product whose factor is below 1 and rounded twice: one multiplication and one shift behind it.

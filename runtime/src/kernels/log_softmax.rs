@@ -5,12 +5,13 @@
 //! logarithm in Q5.26. Source: LiteRT, `reference_integer_ops::LogSoftmax`.
 
 use super::Softmax;
+use super::softmax::{largest, sum, sum_of_table};
 use crate::fixed::{
     doubling_high_mul, exp_of_negative, reciprocal_of_one_plus, rounding_shift_right, saturating_shift_left,
 };
 
 /// Logarithm of the softmax of each row of `x`.
-pub fn log_softmax(p: &Softmax, x: &[i8], y: &mut [i8]) {
+pub fn log_softmax(p: &Softmax<'_>, x: &[i8], y: &mut [i8]) {
     for (x, y) in x.chunks_exact(p.row.max(1)).zip(y.chunks_exact_mut(p.row.max(1))) {
         let row = Row::new(p, x);
         x.iter().zip(y).for_each(|(&x, y)| *y = row.logarithm(x));
@@ -18,7 +19,7 @@ pub fn log_softmax(p: &Softmax, x: &[i8], y: &mut [i8]) {
 }
 
 /// The same of each row where it lies.
-pub fn log_softmax_in_place(p: &Softmax, y: &mut [i8]) {
+pub fn log_softmax_in_place(p: &Softmax<'_>, y: &mut [i8]) {
     for y in y.chunks_exact_mut(p.row.max(1)) {
         let row = Row::new(p, y);
         y.iter_mut().for_each(|y| *y = row.logarithm(*y));
@@ -27,18 +28,21 @@ pub fn log_softmax_in_place(p: &Softmax, y: &mut [i8]) {
 
 /// What all elements of a row share.
 struct Row<'p> {
-    p: &'p Softmax,
+    p: &'p Softmax<'p>,
     max: i8,
     /// `ln Σ` in Q5.26.
     log_sum: i32,
 }
 
 impl<'p> Row<'p> {
-    fn new(p: &'p Softmax, x: &[i8]) -> Self {
-        let max = x.iter().copied().max().unwrap_or(i8::MIN);
+    fn new(p: &'p Softmax<'p>, x: &[i8]) -> Self {
+        let max = largest(x);
         let mut row = Self { p, max, log_sum: 0 };
-        let exps = x.iter().filter_map(|&x| row.difference(x)).map(exp_of_negative);
-        let sum = exps.fold(0i32, |sum, exp| sum.saturating_add(rounding_shift_right(exp, 12)));
+        let sum = if p.exponentials.is_empty() {
+            sum(x.iter().filter_map(|&x| row.difference(x)).map(exp_of_negative))
+        } else {
+            sum_of_table(p.exponentials, max, x)
+        };
         row.log_sum = log_of_sum(sum);
         row
     }

@@ -69,7 +69,7 @@ fn sequence(p: &Lstm<'_>, x: &[i8], first: &[i8], cell: &mut [i16], y: &mut [i8]
 fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8], rooms: &mut [Room; 2]) {
     let mut input_rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
     let mut recurrent_rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
-    let (mut inputs, mut recurrents, mut gates) = ([0; BLOCK], [0; BLOCK], [[0; CELLS]; 4]);
+    let (mut sums, mut gates) = ([[0; BLOCK]; 2], [[0; CELLS]; 4]);
     let scales = Scales::new(p);
     let [input_room, hidden_room] = rooms;
     let x = input_room.vector(&input_rows, x, p.input_zero_point);
@@ -77,12 +77,13 @@ fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8], r
     let hidden = hidden_room.vector(&recurrent_rows, hidden, p.hidden_zero_point);
     let blocks = cell.chunks_mut(CELLS).zip(y.chunks_mut(CELLS)).zip(p.biases.chunks(BLOCK));
     for ((cell, y), biases) in blocks {
-        input_rows.sums(biases.len(), &x, &mut inputs);
+        let [inputs, recurrents] = &mut sums;
+        input_rows.sums(biases.len(), &x, inputs);
         // Without a hidden state the sums stay zero.
         if has_hidden {
-            recurrent_rows.sums(biases.len(), &hidden, &mut recurrents);
+            recurrent_rows.sums(biases.len(), &hidden, recurrents);
         }
-        scales.gates(p, &inputs, &recurrents, biases, &mut gates);
+        scales.gates(p, &sums, biases, &mut gates);
         cells(p, &mut gates, cell, y);
         (input_rows, recurrent_rows) = (input_rows.from(BLOCK), recurrent_rows.from(BLOCK));
     }
@@ -150,18 +151,12 @@ impl Scales {
 
     /// What goes into each gate of a block of cells: `[gate][cell]`.
     #[inline(always)]
-    fn gates(
-        &self,
-        p: &Lstm<'_>,
-        inputs: &[i32; BLOCK],
-        recurrents: &[i32; BLOCK],
-        biases: &[i32],
-        gates: &mut [[i16; CELLS]; 4],
-    ) {
+    fn gates(&self, p: &Lstm<'_>, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
         #[cfg(thumbnet_dsp)]
         if let Some(scales) = &self.prepared {
-            return super::dsp_lstm::activate(scales, inputs, recurrents, biases, gates);
+            return super::dsp_lstm::activate(scales, sums, biases, gates);
         }
+        let [inputs, recurrents] = sums;
         let sums = inputs.as_chunks::<4>().0.iter().zip(recurrents.as_chunks::<4>().0).zip(biases.as_chunks::<4>().0);
         for (cell, ((input, recurrent), biases)) in sums.enumerate() {
             for (k, gate) in gates.iter_mut().enumerate() {

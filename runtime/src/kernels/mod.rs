@@ -305,13 +305,15 @@ pub struct Broadcast {
 /// Arguments of [`softmax::softmax`] over the last axis. Output scale 1/256, zero point −128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Softmax {
+pub struct Softmax<'m> {
     /// Elements of one row.
     pub row: usize,
     /// `min(β · s_in · 2^26, 2^31 − 1)` as a factor, shift not negative.
     pub scale: Scale,
     /// Differences to the row's maximum below this count as zero probability.
     pub diff_min: i32,
+    /// `e^−(scale·d)` in Q0.31 for the differences `d = 0, 1, …`, as long as they count; or empty, and they are computed.
+    pub exponentials: &'m [i32],
 }
 
 /// Arguments of [`eltwise::binary`].

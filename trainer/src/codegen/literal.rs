@@ -138,7 +138,7 @@ structs! {
     Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp };
     Mul, Mul { input_zero_points, output_zero_point, scale, rounding, clamp };
     Broadcast, Broadcast { output, inputs };
-    Softmax, Softmax { row, scale, diff_min };
+    Softmax<'_>, Softmax { row, scale, diff_min, exponentials };
     Binary, Binary { function, args };
     View, View { shape, offset, strides };
     Reduce, Reduce { count, inner, input_zero_point, output_zero_point, scale, rounding };

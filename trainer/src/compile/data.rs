@@ -71,6 +71,7 @@ pub fn offsets(program: &mut Program, show: &mut impl FnMut(&mut u32)) {
             Op::Accumulate(p) => show(&mut p.weights),
             Op::Requantize(p) => show(&mut p.channels),
             Op::Lookup(p) => show(&mut p.table),
+            Op::Softmax(p) | Op::LogSoftmax(p) if p.count > 0 => show(&mut p.exponentials),
             Op::Lstm(p) => {
                 [&mut p.input_weights, &mut p.recurrent_weights, &mut p.biases].into_iter().for_each(&mut *show);
             }

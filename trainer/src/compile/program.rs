@@ -1,7 +1,8 @@
 //! A program before it has memory: tensors and steps in the terms of the runtime, and the data they share.
 
 use bytemuck::NoUninit;
-use thumbnet::format::{DType, Op};
+use thumbnet::format::{DType, Op, SoftmaxParams};
+use thumbnet::kernels::softmax;
 use thumbnet::plan;
 
 use super::write::record;
@@ -77,6 +78,12 @@ impl Program {
         let offset = self.data.len() as u32;
         self.data.extend_from_slice(bytes);
         offset
+    }
+
+    /// The same softmax with a table of its exponentials.
+    pub fn with_exponentials(&mut self, params: SoftmaxParams) -> SoftmaxParams {
+        let exponentials: Vec<i32> = softmax::exponentials(params.scale, params.diff_min).collect();
+        SoftmaxParams { exponentials: self.push_data(&exponentials), count: exponentials.len() as u32, ..params }
     }
 
     /// Index of the tensor that the first step writes.

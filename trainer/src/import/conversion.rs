@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail, ensure};
-use thumbnet::format::{DType, Op};
+use thumbnet::format::{DType, Op, SoftmaxParams};
 
 use super::operators::{Curve, materialize};
 use super::schema::{MAX_ELEMENTS, Model, Operator, Tensor, Type};
@@ -221,6 +221,11 @@ impl<'a> Conversion<'a> {
         self.constants.push(desc);
         self.values[index] = Some(value);
         Ok(value)
+    }
+
+    /// See [`Program::with_exponentials`].
+    pub fn with_exponentials(&mut self, params: SoftmaxParams) -> SoftmaxParams {
+        self.program.with_exponentials(params)
     }
 
     pub fn push_data<T: bytemuck::NoUninit>(&mut self, values: &[T]) -> u32 {

@@ -369,7 +369,7 @@ impl Lowering<'_> {
 
     fn softmax(&mut self, node: &Node, input: Quant) -> Result<()> {
         let (x, _) = self.tensors[&node.inputs[0]];
-        let params = softmax_params(input.scale.into())?;
+        let params = self.program.with_exponentials(softmax_params(input.scale.into())?);
         self.finish(node, &node.name, self.quant(&node.name)?, StepOp::Softmax(params), vec![x]);
         Ok(())
     }

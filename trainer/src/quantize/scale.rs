@@ -99,7 +99,7 @@ pub fn softmax_params(step: f64) -> Result<SoftmaxParams> {
     let scale = multiplier((step * 2f64.powi(26)).min(2f64.powi(31) - 1.0))?;
     ensure!(scale.shift >= 0, "its input's scale {step} is too small");
     let diff_min = -(31.0 * 2f64.powi(26) / 2f64.powi(scale.shift)).floor() as i32;
-    Ok(SoftmaxParams { scale, diff_min })
+    Ok(SoftmaxParams { scale, diff_min, exponentials: 0, count: 0 })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(super) fn softmax(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result
     let (input, output) = (c.quant(operator.input(0)?)?, c.quant(operator.output()?)?);
     ensure!(output == PROBABILITY, "its output has {output:?}, expected scale 1/256 and zero point -128");
     let beta = operator.float(0, 0.0)?;
-    let params = softmax_params(f64::from(beta) * f64::from(input.scale))?;
+    let params = c.with_exponentials(softmax_params(f64::from(beta) * f64::from(input.scale))?);
     unary(c, operator, Op::Softmax(params))
 }
 
@@ -22,5 +22,6 @@ const LOG_PROBABILITY: Quant = Quant { scale: 1.0 / 16.0, zero_point: 127 };
 pub(super) fn log_softmax(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (input, output) = (c.quant(operator.input(0)?)?, c.quant(operator.output()?)?);
     ensure!(output == LOG_PROBABILITY, "its output has {output:?}, expected scale 1/16 and zero point 127");
-    unary(c, operator, Op::LogSoftmax(softmax_params(input.scale.into())?))
+    let params = c.with_exponentials(softmax_params(input.scale.into())?);
+    unary(c, operator, Op::LogSoftmax(params))
 }
