@@ -175,6 +175,10 @@ impl Factor {
 
 /// `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.
 pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+    #[cfg(thumbnet_helium)]
+    if mul_by_vectors(p, shapes, [Some(a), Some(b)], y) {
+        return;
+    }
     match Product::new(p) {
         Some(product) => broadcast(shapes, a, b, y, |a, b| product.of(a, b)),
         None => broadcast(shapes, a, b, y, |a, b| mul_one(p, a, b)),
@@ -183,12 +187,42 @@ pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 
 /// The same where the output lies over one operand of its own shape.
 pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
+    #[cfg(thumbnet_helium)]
+    {
+        let operands = match over {
+            Operand::A => [None, Some(other)],
+            Operand::B => [Some(other), None],
+        };
+        if mul_by_vectors(p, shapes, operands, y) {
+            return;
+        }
+    }
     match (Product::new(p), over) {
         (Some(product), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| product.of(y, b)),
         (Some(product), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| product.of(a, y)),
         (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| mul_one(p, y, b)),
         (None, Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| mul_one(p, a, y)),
     }
+}
+
+/// The same in assembly, an operand that is not given being the output itself. `false`: nothing was done; an operand is repeated, or the
+/// factor is not one that it takes.
+#[cfg(thumbnet_helium)]
+fn mul_by_vectors(p: &Mul, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> bool {
+    let Some(product) = Product::new(p) else { return false };
+    let Product { zero_points, factor, zero_point, clamp } = product;
+    let Factor { multiplier, right, .. } = factor;
+    if shapes.inputs != [shapes.output; 2] || right == 0 {
+        return false;
+    }
+    let products = super::asm_eltwise::Products { zero_points, multiplier, right, zero_point, clamp };
+    let done = super::asm_eltwise::mul(&products, operands, y);
+    // An odd last one.
+    if let Some(y) = y.get_mut(done) {
+        let [a, b] = operands.map(|x| x.map_or(Some(*y), |x| x.get(done).copied()));
+        *y = a.zip(b).map_or(*y, |(a, b)| product.of(a, b));
+    }
+    true
 }
 
 /// A product whose factor is below 1 and rounded twice: one multiplication and one shift behind it.

@@ -11,7 +11,9 @@ pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
     pool(p, io, |x, taps, y| {
         #[cfg(thumbnet_dsp)]
         let done = super::dsp_pool::max(x, &taps, y);
-        #[cfg(not(thumbnet_dsp))]
+        #[cfg(thumbnet_helium)]
+        let done = if super::helium_pool::max(x, &taps, y) { y.len() } else { 0 };
+        #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
         let done = 0;
         for first in (done..y.len()).step_by(MAX_BLOCK) {
             let max = fold(x, taps, first, [i8::MIN; MAX_BLOCK], max_into);
@@ -26,11 +28,16 @@ pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
 /// `y = clamp(round(Σ x / n))`, half away from zero, `n` being the taps inside of the image.
 pub fn average_pool2d(p: &Pool, io: Stream<'_>) {
     pool(p, io, |x, taps, y| {
+        #[cfg(thumbnet_helium)]
+        let done = super::helium_pool::average(x, &taps, p.clamp, y);
+        #[cfg(not(thumbnet_helium))]
+        let done = 0;
         let [across, down] = taps.count;
         let count = across.wrapping_mul(down) as i32;
         let half = count / 2;
-        for (block, y) in y.chunks_mut(SUM_BLOCK).enumerate() {
-            let sums = sums(x, taps, block.wrapping_mul(SUM_BLOCK), y.len());
+        let blocks = y.get_mut(done..).unwrap_or_default().chunks_mut(SUM_BLOCK);
+        for (first, y) in (done..).step_by(SUM_BLOCK).zip(blocks) {
+            let sums = sums(x, taps, first, y.len());
             for (y, sum) in y.iter_mut().zip(sums) {
                 let sum = sum.wrapping_add(if sum > 0 { half } else { -half });
                 *y = p.clamp.apply(sum.checked_div(count).unwrap_or(0));
@@ -54,7 +61,7 @@ pub(super) struct Taps {
 
 impl Taps {
     /// Bytes from the first tap to behind `len` channels of the last one; `None` where there are none.
-    #[cfg(thumbnet_dsp)]
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
     pub(super) fn reach(&self, len: usize) -> Option<usize> {
         let [across, down] = self.count;
         let [step, skip] = self.step;
