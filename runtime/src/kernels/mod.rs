@@ -57,6 +57,8 @@ mod finish;
 mod framing;
 pub mod fully_connected;
 #[cfg(thumbnet_helium)]
+mod helium_columns;
+#[cfg(thumbnet_helium)]
 mod helium_pool;
 #[cfg(thumbnet_helium)]
 mod helium_rows;

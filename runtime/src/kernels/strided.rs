@@ -39,7 +39,7 @@ pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8
     #[cfg(thumbnet_dsp)]
     super::dsp::copy_rows(from, [rows, row], to);
     #[cfg(thumbnet_helium)]
-    super::conv_helium::copy_rows(from, [rows, row], to);
+    super::helium_columns::copy_rows(from, [rows, row], to, row);
     #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
     for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.rows([rows, row])) {
         to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
