@@ -48,7 +48,7 @@ pub fn tanh(x: i16, integer_bits: u32) -> i16 {
 }
 
 /// `round(2^15 · e^−(2^k))` for k = −2..4.
-const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
+pub(crate) const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
 
 /// `2 / (1 + e^−m)` in Q2.13 for `m = (index + 1) / 2^12` up to 16.
 #[inline(never)]
@@ -123,25 +123,25 @@ const fn exp_of_small(a: i32) -> i32 {
     CENTER + high_mul(CENTER, x + ((sum + 1) >> 1))
 }
 
+/// 48/17 and −32/17 in Q2.13.
+pub(crate) const RECIPROCAL: [i32; 2] = [23130, -15420];
+
 /// `2 / (1 + a)` in Q2.13 for `a` in Q0.15, 0 to 1.
 #[inline(always)]
 fn reciprocal(a: i32) -> i32 {
-    /// 48/17 in Q2.13.
-    const START: i32 = 23130;
-    /// −32/17 in Q2.13.
-    const SLOPE: i32 = -15420;
+    let [start, slope] = RECIPROCAL;
     // (1 + a) / 2, rounded half up.
     let half = (a + i16::MAX as i32 + 1) >> 1;
     if HAS_HIGH_HALF {
         // With 17 bits more; at 2, the largest there is, it wraps, and so do its products, to the same end.
-        let mut x = (START + high_mul(half, SLOPE)) << 17;
+        let mut x = (start + high_mul(half, slope)) << 17;
         for _ in 0..3 {
             let error = (1 << 13) - rounded_high(half, x);
             x = x.wrapping_add(rounded_high(x, error) << 19);
         }
         return (x.cast_unsigned() >> 17).cast_signed();
     }
-    let mut x = START + high_mul(half, SLOPE);
+    let mut x = start + high_mul(half, slope);
     for _ in 0..3 {
         let error = (1 << 13) - high_mul(half, x);
         x += high_mul(x, error) << 2;

@@ -59,6 +59,10 @@ pub mod fully_connected;
 #[cfg(thumbnet_helium)]
 mod helium_columns;
 #[cfg(thumbnet_helium)]
+mod helium_gates;
+#[cfg(thumbnet_helium)]
+mod helium_lstm;
+#[cfg(thumbnet_helium)]
 mod helium_pool;
 #[cfg(thumbnet_helium)]
 mod helium_rows;
