@@ -35,7 +35,7 @@ pub(super) fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     let Some(ones) = ones.get_mut(..len) else { return };
     ones.fill(1);
     let mut windows = Columns::new(p);
-    let mut group = Group { first: outputs, count: 0, channels: [EMPTY; GROUP], pairs: [const { None }; 2] };
+    let mut group = Group { first: outputs, count: 0, channels: [EMPTY; GROUP], pairs: None, odd: None };
     let mut start = 0usize;
     loop {
         let count = windows.next(io.x(), len, columns);
@@ -61,8 +61,10 @@ struct Group<'m> {
     /// Pixels at a time.
     count: usize,
     channels: [Channel; GROUP],
-    /// All that go in twos, and an odd last one with the one in front of it.
-    pairs: [Option<Pairs<'m>>; 2],
+    /// All that go in twos.
+    pairs: Option<Pairs<'m>>,
+    /// An odd last one with the one in front of it.
+    odd: Option<Pairs<'m>>,
 }
 
 impl<'m> Group<'m> {
@@ -87,16 +89,18 @@ impl<'m> Group<'m> {
         {
             *other = *only;
         }
-        let odd = (here % 2 == 1).then(|| Pairs::new(p, first, [last, 1], here > 1, count));
-        self.pairs = [Pairs::new(p, first, [0, here / 2], true, count), odd.flatten()];
+        self.pairs = Pairs::new(p, first, [0, here / 2], true, count);
+        self.odd = Pairs::new(p, first, [last, here % 2], here > 1, count);
         (self.first, self.count) = (first, count);
     }
 
     #[inline(always)]
     fn convolve(&mut self, columns: &[i8], y: &mut [i8]) {
-        for pairs in self.pairs.iter_mut().flatten() {
-            let channels = self.channels.get(pairs.first..).unwrap_or(&[]);
-            pairs.convolve(channels, columns, y.get_mut(pairs.first..).unwrap_or_default());
+        if let Some(pairs) = &mut self.pairs {
+            pairs.convolve(&self.channels, columns, y);
+        }
+        if let Some(odd) = &mut self.odd {
+            odd.convolve(&self.channels, columns, y);
         }
     }
 }
@@ -169,12 +173,13 @@ impl<'m> Pairs<'m> {
         })
     }
 
-    /// Convolves; `y` starts with the first channel of the first pixel.
+    /// Convolves channels of its group; `y` starts with the group's first one of the first pixel.
     #[allow(unsafe_code, reason = "Helium has no stable intrinsics")]
     #[inline(always)]
     fn convolve(&mut self, channels: &[Channel], columns: &[i8], y: &mut [i8]) {
-        let Some(channels) = channels.get(..self.channels) else { return };
-        if columns.len() < self.columns_len || y.len() < self.reach {
+        let (channels, y) = (channels.get(self.first..).unwrap_or(&[]), y.get_mut(self.first..).unwrap_or_default());
+        let Some(channels) = channels.get(..self.channels).filter(|_| y.len() >= self.reach) else { return };
+        if columns.len() < self.columns_len {
             return;
         }
         let [first, second, third] = self.columns.map(|column| columns.as_ptr().wrapping_add(column));

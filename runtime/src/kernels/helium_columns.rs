@@ -4,7 +4,7 @@ use core::arch::asm;
 use core::ops::Range;
 
 use super::Conv2d;
-use super::conv2d::{gather_bytes, last_corner};
+use super::conv2d::{column_len, gather_bytes, last_corner};
 use super::strided::Strided;
 
 /// The windows of all output pixels, in the order in which they are stored.
@@ -52,35 +52,34 @@ impl<'p, 'm> Columns<'p, 'm> {
             pixels.start = pixels.start.saturating_add(bytes);
             return bytes.checked_div(len).unwrap_or(0);
         }
+        let most = columns.len().checked_div(len).unwrap_or(0);
         let mut count = 0usize;
-        for column in columns.chunks_exact_mut(len.max(1)) {
-            if !self.window(x, column) {
-                break;
-            }
-            count = count.wrapping_add(1);
+        while count < most && (self.next[2] < self.p.output[2] || self.row()) {
+            let to = columns.get_mut(count.wrapping_mul(len)..).unwrap_or_default();
+            let done = self.windows(x, most.wrapping_sub(count), to);
+            count = count.wrapping_add(done);
+            self.next[2] = self.next[2].wrapping_add(done);
         }
         count
     }
 
-    /// The next window; `false` where there is none.
+    /// The next window, and as many behind it as lie in the image whole, up to `most`; tells how many.
     #[inline(always)]
-    fn window(&mut self, x: &[i8], column: &mut [i8]) -> bool {
-        let p = self.p;
-        if self.next[2] >= p.output[2] && !self.row() {
-            return false;
-        }
-        let ox = self.next[2];
-        self.next[2] = ox.wrapping_add(1);
+    fn windows(&self, x: &[i8], most: usize, to: &mut [i8]) -> usize {
+        let (p, [n, next_row, ox]) = (self.p, self.next);
         if !self.inner.contains(&ox) {
-            padded(p, x, [self.next[0], self.next[1].wrapping_sub(1), ox], column);
-            return true;
+            let len = column_len(p).min(to.len());
+            padded(p, x, [n, next_row.wrapping_sub(1), ox], to.get_mut(..len).unwrap_or_default());
+            return 1;
         }
+        let count = self.inner.end.wrapping_sub(ox).min(most);
         let [_, _, width, channels] = p.input;
-        let ([rows, taps], pitch) = (p.window.size, width.wrapping_mul(channels));
-        let row = taps.wrapping_mul(channels);
-        let start = self.start.wrapping_add(ox.wrapping_mul(p.window.stride[1]).wrapping_mul(channels));
-        copy_rows(Strided { bytes: x.get(start..).unwrap_or(&[]), pitch }, [rows, row], column, row);
-        true
+        let (step, pitch) = (p.window.stride[1].wrapping_mul(channels), width.wrapping_mul(channels));
+        let start = self.start.wrapping_add(ox.wrapping_mul(step));
+        let [rows, taps] = p.window.size;
+        let from = Strided { bytes: x.get(start..).unwrap_or(&[]), pitch };
+        copy_windows(from, [count, step], [rows, taps.wrapping_mul(channels)], to);
+        count
     }
 
     /// Goes to the next row; `false` where there is none.
@@ -140,6 +139,49 @@ fn fill(value: i32, to: &mut [i8]) {
             to = inout(reg) to.as_mut_ptr() => _,
             inout("lr") to.len() => _,
             out("d0") _, out("d1") _,
+        );
+    }
+}
+
+/// Copies `count` windows of so many rows, which start `step` apart, behind one another.
+#[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
+#[inline(always)]
+fn copy_windows(from: Strided<'_>, [count, step]: [usize; 2], [rows, row]: [usize; 2], to: &mut [i8]) {
+    let Some(last) = count.wrapping_sub(1).checked_mul(step).and_then(|last| from.bytes.get(last..)) else { return };
+    let all = rows.saturating_mul(row).saturating_mul(count);
+    if count == 0 || row == 0 || !(Strided { bytes: last, ..from }).have([rows, row]) || all > to.len() {
+        return;
+    }
+    // SAFETY: each window reads and writes `rows` rows of `row` bytes; the last one has all of them, and `to` has room for all. The
+    // predicate of the inner loop keeps its last round within a row. Behind the last rows the addresses are not used.
+    unsafe {
+        asm!(
+            "2:",
+            "mov r3, {from}",
+            "mov r4, {rows}",
+            "3:",
+            "mov r1, r3",
+            "mov r2, {to}",
+            "dlstp.8 lr, {row}",
+            "4:",
+            "vldrb.u8 q0, [r1], #16",
+            "vstrb.8 q0, [r2], #16",
+            "letp lr, 4b",
+            "add r3, {pitch}",
+            "add {to}, {row}",
+            "subs r4, #1",
+            "bne 3b",
+            "add {from}, {step}",
+            "subs {count}, #1",
+            "bne 2b",
+            from = inout(reg) from.bytes.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            rows = in(reg) rows,
+            row = in(reg) row,
+            pitch = in(reg) from.pitch,
+            step = in(reg) step,
+            count = inout(reg) count => _,
+            out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("lr") _, out("d0") _, out("d1") _,
         );
     }
 }

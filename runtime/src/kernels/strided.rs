@@ -17,6 +17,7 @@ impl Strided<'_> {
     }
 
     /// Whether there is something to copy, all of it is there, and `to` has room for it.
+    #[cfg(thumbnet_dsp)]
     #[inline(always)]
     pub(super) fn fit(&self, [rows, row]: [usize; 2], to: &[i8]) -> bool {
         row > 0 && self.have([rows, row]) && rows.checked_mul(row).is_some_and(|needed| needed <= to.len())
