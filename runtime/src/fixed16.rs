@@ -48,7 +48,7 @@ pub fn tanh(x: i16, integer_bits: u32) -> i16 {
 }
 
 /// `round(2^15 · e^−(2^k))` for k = −2..4.
-const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
+pub(crate) const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
 
 /// `2 / (1 + e^−m)` in Q2.13 for `m = (index + 1) / 2^12` up to 16.
 #[inline(never)]

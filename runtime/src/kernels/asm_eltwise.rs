@@ -241,3 +241,73 @@ pub(super) fn mul(zero_points: [i32; 2], finish: Finish, operands: [Option<&[i8]
     }
     fours * 4
 }
+
+/// What makes a product of two bytes an output; see `eltwise::mul`.
+#[cfg(thumbnet_helium)]
+pub(super) struct Products {
+    pub zero_points: [i32; 2],
+    pub multiplier: i32,
+    /// How far to the right, at least 1.
+    pub right: u32,
+    pub zero_point: i32,
+    pub clamp: super::Clamp,
+}
+
+/// `y = clamp(zero_point + requantize((a − zp_a)·(b − zp_b)))`, rounded twice, of as many elements, in twos, as all have; tells how
+/// many. An operand that is not given is `y` itself.
+#[cfg(thumbnet_helium)]
+#[allow(unsafe_code, reason = "Helium has no stable intrinsics, and the output may lie over an operand")]
+pub(super) fn mul(p: &Products, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+    // Two elements become halves of words that are written whole or not at all.
+    let len = operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) & !1;
+    if len == 0 {
+        return 0;
+    }
+    let to = y.as_mut_ptr();
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    // SAFETY: each round reads up to 8 bytes of both operands, then writes as many of `y`; the predicate ends behind `len` of them, and
+    // all have as many. One that is `y` itself is read by its own pointer before it is written.
+    unsafe {
+        asm!(
+            "vdup.16 q6, r3",
+            "vdup.16 q7, r4",
+            "dlstp.16 lr, lr",
+            "2:",
+            "vldrb.s16 q0, [r0], #8",
+            "vldrb.s16 q1, [r1], #8",
+            "vsub.i16 q0, q0, r5",
+            "vsub.i16 q1, q1, r8",
+            "vmullb.s16 q2, q0, q1",
+            "vmullt.s16 q3, q0, q1",
+            "vqrdmulh.s32 q2, q2, r9",
+            "vqrdmulh.s32 q3, q3, r9",
+            "vshr.s32 q0, q2, #31",
+            "vshr.s32 q1, q3, #31",
+            "vadd.i32 q2, q2, q0",
+            "vadd.i32 q3, q3, q1",
+            "vrshl.s32 q2, r10",
+            "vrshl.s32 q3, r10",
+            "vqmovnb.s32 q0, q2",
+            "vqmovnt.s32 q0, q3",
+            "vqadd.s16 q0, q0, r11",
+            "vmax.s16 q0, q0, q6",
+            "vmin.s16 q0, q0, q7",
+            "vstrb.16 q0, [r2], #8",
+            "letp lr, 2b",
+            inout("r0") a => _,
+            inout("r1") b => _,
+            inout("r2") to => _,
+            inout("lr") len => _,
+            in("r3") i32::from(p.clamp.min),
+            in("r4") i32::from(p.clamp.max),
+            in("r5") p.zero_points[0],
+            in("r8") p.zero_points[1],
+            in("r9") p.multiplier,
+            in("r10") p.right.wrapping_neg(),
+            in("r11") p.zero_point,
+            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
+            out("d12") _, out("d13") _, out("d14") _, out("d15") _,
+        );
+    }
+    len
+}

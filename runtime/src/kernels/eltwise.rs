@@ -203,6 +203,12 @@ pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y:
 fn multiply(p: &Mul, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
     let Some(product) = Product::new(p) else { return each(shapes, operands, y, |a, b| mul_one(p, a, b)) };
     let of = |a, b| product.of(a, b);
+    #[cfg(thumbnet_helium)]
+    if shapes.inputs == [shapes.output; 2] && product.factor.right > 0 {
+        let done = super::asm_eltwise::mul(&product.vectors(), operands, y);
+        // An odd last one.
+        return behind(done, operands, y, of);
+    }
     #[cfg(thumbnet_dsp)]
     if shapes.inputs == [shapes.output; 2]
         && let Some(finish) = Finish::new(product.factor.multiplier, product.factor.right, product.zero_point)
@@ -230,6 +236,12 @@ impl Product {
     fn new(p: &Mul) -> Option<Self> {
         let factor = Factor::new(p.scale).filter(|_| p.rounding == Rounding::Double)?;
         Some(Self { zero_points: p.input_zero_points, factor, zero_point: p.output_zero_point, clamp: p.clamp })
+    }
+
+    #[cfg(thumbnet_helium)]
+    fn vectors(self) -> super::asm_eltwise::Products {
+        let Self { zero_points, factor: Factor { multiplier, right, .. }, zero_point, clamp } = self;
+        super::asm_eltwise::Products { zero_points, multiplier, right, zero_point, clamp }
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 use super::Clamp;
 use super::rows::{Rows, Vector};
 use super::{Channel, FullyConnected, output_i8};
-#[cfg(thumbnet_dsp)]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 use crate::fixed::Rounding;
 
 /// Outputs that are computed at a time.
@@ -50,5 +50,19 @@ fn finish(p: &FullyConnected<'_>, sums: &[i32], channels: &[Channel], y: &mut [i
         }
         return;
     }
+    #[cfg(thumbnet_helium)]
+    {
+        let ends = (p.output_zero_point, p.clamp);
+        match p.rounding {
+            Rounding::Single => {
+                let single = |sums: &[i32], channels: &[Channel], y: &mut [i8]| {
+                    super::helium_rows::finish_single(ends, sums, channels, y)
+                };
+                super::rows::finish(sums, channels, y, single, one);
+            }
+            Rounding::Double => super::helium_rows::finish_double(ends, sums, channels, y),
+        }
+    }
+    #[cfg(not(thumbnet_helium))]
     y.iter_mut().zip(channels).zip(sums).for_each(|((y, channel), &sum)| *y = one(sum, channel));
 }

@@ -11,10 +11,12 @@
 
 use super::Lstm;
 #[cfg(thumbnet_dsp)]
-use super::dsp_lstm::Gate;
+use super::dsp_lstm::{self as fast, Gate};
+#[cfg(thumbnet_helium)]
+use super::helium_lstm::{self as fast, Gates};
 use super::rows::{Room, Rows};
 use crate::fixed::{requantize_accumulator, rounded_right};
-#[cfg(not(thumbnet_dsp))]
+#[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
 use crate::fixed16::sigmoid;
 use crate::fixed16::{saturate, tanh};
 
@@ -116,35 +118,39 @@ fn cells(p: &Lstm<'_>, gates: &mut [[i16; CELLS]; 4], cell: &mut [i16], y: &mut 
 
 #[inline(always)]
 fn all_sigmoid(values: &mut [i16]) {
-    #[cfg(thumbnet_dsp)]
-    super::dsp_lstm::sigmoid(values);
-    #[cfg(not(thumbnet_dsp))]
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    fast::sigmoid(values);
+    #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
     values.iter_mut().for_each(|x| *x = sigmoid(*x));
 }
 
 #[inline(always)]
 fn all_tanh(values: &mut [i16], integer_bits: u32) {
-    #[cfg(thumbnet_dsp)]
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
     if (2..=6).contains(&integer_bits) {
-        return super::dsp_lstm::tanh(values, integer_bits);
+        return fast::tanh(values, integer_bits);
     }
     values.iter_mut().for_each(|x| *x = tanh(*x, integer_bits));
 }
 
-/// The factors of all gates, as this core takes them.
+/// The factors of all gates, as assembly takes them.
+#[cfg(thumbnet_dsp)]
+type Gates = [Gate; 4];
+
+/// The same, if this core has some.
 struct Scales {
     /// `None` where one of them needs the long way.
-    #[cfg(thumbnet_dsp)]
-    prepared: Option<[Gate; 4]>,
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    prepared: Option<Gates>,
 }
 
 impl Scales {
     #[inline(always)]
     fn new(p: &Lstm<'_>) -> Self {
-        #[cfg(not(thumbnet_dsp))]
+        #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
         let _ = p;
         Self {
-            #[cfg(thumbnet_dsp)]
+            #[cfg(any(thumbnet_dsp, thumbnet_helium))]
             prepared: prepared(p),
         }
     }
@@ -152,9 +158,9 @@ impl Scales {
     /// What goes into each gate of a block of cells: `[gate][cell]`.
     #[inline(always)]
     fn gates(&self, p: &Lstm<'_>, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
-        #[cfg(thumbnet_dsp)]
+        #[cfg(any(thumbnet_dsp, thumbnet_helium))]
         if let Some(scales) = &self.prepared {
-            return super::dsp_lstm::activate(scales, sums, biases, gates);
+            return fast::activate(scales, sums, biases, gates);
         }
         let [inputs, recurrents] = sums;
         let sums = inputs.as_chunks::<4>().0.iter().zip(recurrents.as_chunks::<4>().0).zip(biases.as_chunks::<4>().0);
@@ -170,8 +176,13 @@ impl Scales {
 }
 
 #[cfg(thumbnet_dsp)]
-fn prepared(p: &Lstm<'_>) -> Option<[Gate; 4]> {
+fn prepared(p: &Lstm<'_>) -> Option<Gates> {
     let [i, f, g, o] = p.input_scales;
     let [ri, rf, rg, ro] = p.recurrent_scales;
     Some([Gate::new(i, ri)?, Gate::new(f, rf)?, Gate::new(g, rg)?, Gate::new(o, ro)?])
+}
+
+#[cfg(thumbnet_helium)]
+fn prepared(p: &Lstm<'_>) -> Option<Gates> {
+    Gates::new(&p.input_scales, &p.recurrent_scales)
 }

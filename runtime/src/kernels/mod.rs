@@ -56,6 +56,16 @@ pub mod fft;
 mod finish;
 mod framing;
 pub mod fully_connected;
+#[cfg(thumbnet_helium)]
+mod helium_columns;
+#[cfg(thumbnet_helium)]
+mod helium_gates;
+#[cfg(thumbnet_helium)]
+mod helium_lstm;
+#[cfg(thumbnet_helium)]
+mod helium_pool;
+#[cfg(thumbnet_helium)]
+mod helium_rows;
 pub mod log_softmax;
 pub mod lstm;
 pub mod mat_mul;

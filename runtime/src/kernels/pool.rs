@@ -14,6 +14,10 @@ pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
         #[cfg(not(thumbnet_dsp))]
         let done = 0;
         for (x, y) in taps.pixels(x, y) {
+            #[cfg(thumbnet_helium)]
+            if super::helium_pool::max(x, &taps, y) {
+                continue;
+            }
             for first in (done..y.len()).step_by(MAX_BLOCK) {
                 let max = fold(x, taps, first, [i8::MIN; MAX_BLOCK], max_into);
                 y.iter_mut().skip(first).zip(max).for_each(|(y, max)| *y = max);
@@ -34,6 +38,8 @@ pub fn average_pool2d(p: &Pool, io: Stream<'_>) {
         let count = across.wrapping_mul(down) as i32;
         let half = count / 2;
         for (x, y) in taps.pixels(x, y) {
+            #[cfg(thumbnet_helium)]
+            let done = super::helium_pool::average(x, &taps, p.clamp, y);
             for first in (done..y.len()).step_by(SUM_BLOCK) {
                 let sums = fold(x, taps, first, [0i32; SUM_BLOCK], add_into);
                 for (y, sum) in y.iter_mut().skip(first).zip(sums) {
@@ -69,7 +75,7 @@ pub(super) struct Taps {
 
 impl Taps {
     /// Bytes from the first tap to behind `len` channels of the last one; `None` where there are none.
-    #[cfg(thumbnet_dsp)]
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
     pub(super) fn reach(&self, len: usize) -> Option<usize> {
         let [across, down] = self.count;
         let [step, skip] = self.step;

@@ -25,6 +25,7 @@ use super::curves::{product, sigmoid_of_sums, sum, tanh_of, tanh_of_reset, tanh_
 use super::dot::copy;
 use super::rows::{Room, Rows};
 use super::{Cell, Channel, Recurrent};
+#[cfg(not(thumbnet_helium))]
 use crate::fixed::requantize_accumulator;
 use crate::fixed16::saturate;
 use crate::gates::sigmoid;
@@ -167,13 +168,16 @@ fn products(mut rows: Rows<'_>, channels: &[Channel], x: &[i8], y: &mut [i16], r
     let x = room.vector(&rows, x, 0);
     for (y, channels) in y.chunks_mut(BLOCK).zip(channels.chunks(BLOCK)) {
         rows.sums(y.len(), &x, &mut sums);
+        #[cfg(not(thumbnet_helium))]
         let one = |sum: i32, channel: &Channel| {
             let sum = channel.bias.wrapping_add(sum);
             saturate(requantize_accumulator(sum, channel.multiplier, channel.shift))
         };
         #[cfg(thumbnet_dsp)]
         super::rows::finish(&sums, channels, y, super::dsp_rows::finish_gates, one);
-        #[cfg(not(thumbnet_dsp))]
+        #[cfg(thumbnet_helium)]
+        super::helium_rows::finish_gates(&sums, channels, y);
+        #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
         y.iter_mut().zip(channels).zip(&sums).for_each(|((y, channel), &sum)| *y = one(sum, channel));
         rows = rows.from(BLOCK);
     }

@@ -4,7 +4,7 @@
 //! core that multiplies pairs of halfwords takes the second row's products from the difference of two sums, which is exact
 //! while a sum stays below 2^23; after every 252 taps it is taken, so that it always is: 256 · 128 · 255 < 2^23.
 
-#[cfg(thumbnet_dsp)]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 use super::Channel;
 use super::Layout;
 use super::dot::{dot_1, dot_4};
@@ -98,6 +98,10 @@ impl<'m> Rows<'m> {
             return;
         }
         let x = x.values.get(..self.inputs).unwrap_or(&[]);
+        #[cfg(thumbnet_helium)]
+        if self.layout == Layout::Plain && super::helium_rows::sums(self.weights, count, x, zero_point, sums) {
+            return;
+        }
         match self.layout {
             Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
             // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
@@ -109,7 +113,7 @@ impl<'m> Rows<'m> {
 
 /// Makes outputs of sums by `one`, or many by `fast`, which stops in front of a channel that it does not take and tells how many
 /// it did.
-#[cfg(thumbnet_dsp)]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 #[inline(always)]
 pub(super) fn finish<T>(
     mut sums: &[i32],

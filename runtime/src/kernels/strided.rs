@@ -17,6 +17,7 @@ impl Strided<'_> {
     }
 
     /// Whether there is something to copy, all of it is there, and `to` has room for it.
+    #[cfg(thumbnet_dsp)]
     #[inline(always)]
     pub(super) fn fit(&self, [rows, row]: [usize; 2], to: &[i8]) -> bool {
         row > 0 && self.have([rows, row]) && rows.checked_mul(row).is_some_and(|needed| needed <= to.len())
@@ -39,7 +40,7 @@ pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8
     #[cfg(thumbnet_dsp)]
     super::dsp::copy_rows(from, [rows, row], to);
     #[cfg(thumbnet_helium)]
-    super::conv_helium::copy_rows(from, [rows, row], to);
+    super::helium_columns::copy_rows(from, [rows, row], to, row);
     #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
     for (to, from) in to.chunks_exact_mut(row.max(1)).zip(from.rows([rows, row])) {
         to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
