@@ -53,6 +53,7 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
 
 /// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
+#[inline(never)]
 fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     // The compiler must see that they are not zero, or a panic stays in `chunks_exact`.
     let row_len = NonZeroUsize::new(p.window.size[1].saturating_mul(p.output[3]));

@@ -10,10 +10,13 @@
 use super::{Conv2d, Window};
 
 #[cfg(thumbnet_asm)]
+mod any;
+#[cfg(thumbnet_asm)]
 mod assembly;
 mod bands;
 #[cfg(thumbnet_dsp)]
 mod dsp;
+#[cfg(not(thumbnet_asm))]
 mod portable;
 #[cfg(thumbnet_v7m)]
 mod v7m;

@@ -94,11 +94,15 @@ impl<'m> Rows<'m> {
     pub fn sums(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
         let zero_point = x.zero_point;
         #[cfg(thumbnet_dsp)]
-        if self.layout == Layout::Pairs && super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
+        if self.layout == Layout::Pairs
+            && Layout::Pairs.is_built()
+            && super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums)
+        {
             return;
         }
         let x = x.values.get(..self.inputs).unwrap_or(&[]);
         match self.layout {
+            layout if !layout.is_built() => {}
             Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
             // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
             _ if zero_point == 0 && !cfg!(thumbnet_dsp) => centered(self.weights, count, x, sums),

@@ -19,6 +19,7 @@ use super::dsp as family;
 use super::v7m as family;
 
 pub(super) use self::family::{finish, gather};
+pub(super) use super::any::rows as any;
 
 /// Shifts to the right that the assembly can do, as in `finish`.
 pub(super) fn fits(p: &Conv2d<'_>) -> bool {
