@@ -511,7 +511,7 @@ fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
 fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
     let fits = match p.layout {
         Layout::Plain => return Ok(()),
-        Layout::Pairs => p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift)),
+        Layout::Pairs => kernels::are_right_shifts(p.channels),
         Layout::Winograd => (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]),
     };
     check(fits && p.rounding == Rounding::Double, StepProblem::Params)
