@@ -10,8 +10,8 @@ use crate::format::{
 };
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
-    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, conv2d, depthwise,
-    fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
+    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, are_right_shifts, conv2d,
+    depthwise, fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -248,6 +248,7 @@ fn convolution<'m>(
         Layout::Winograd if dense && p.weights.is_multiple_of(4) => winograd::weights_len(in_channels, out_channels),
         Layout::Winograd => return Err(StepProblem::Params),
     };
+    let channels = numbers(data, p.channels, out_channels)?;
     Ok(Conv2d {
         input,
         output,
@@ -263,7 +264,8 @@ fn convolution<'m>(
         rounding: p.rounding,
         layout: p.layout,
         weights: weights(data, p.weights, len)?,
-        channels: numbers(data, p.channels, out_channels)?,
+        channels,
+        right_shifts: !dense && are_right_shifts(channels),
     })
 }
 

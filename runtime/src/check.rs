@@ -10,7 +10,6 @@ use crate::format::{
 };
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
 use crate::model::Model;
-use crate::ops;
 use crate::plan::{keeps_parts, lead, may_move, may_overwrite, part_of_input, work};
 
 /// Checks everything behind the head.
@@ -24,11 +23,8 @@ pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
     let mut steps = model.steps();
     let mut work = 0u64;
     for step in 0..model.head().steps {
-        let record = steps.next().ok_or(StepProblem::Record);
-        let own = record
-            .and_then(|record| check_step(model, step, &record))
-            .map_err(|problem| FormatError::Step { step, problem })?;
-        work = work.saturating_add(own);
+        let own = steps.read().and_then(|record| check_step(model, step, &record));
+        work = work.saturating_add(own.map_err(|problem| FormatError::Step { step, problem })?);
     }
     if !steps.is_finished() {
         return Err(FormatError::Section("program"));
@@ -79,15 +75,21 @@ fn outputs(model: &Model<'_>) -> Result<(), FormatError> {
     }
     for (number, &output) in (0..).zip(model.outputs()) {
         let lives = |tensor: Tensor| tensor.place == Place::Arena && tensor.last_use == model.head().steps;
-        if !model.tensors().get(output).is_some_and(lives) {
+        if !tensor_of(model, output).is_some_and(lives) {
             return Err(FormatError::Output { output: number });
         }
     }
     Ok(())
 }
 
+/// The tensor with this number. One copy: its record is decoded in many places.
+#[inline(never)]
+fn tensor_of(model: &Model<'_>, number: u32) -> Option<Tensor> {
+    model.tensors().get(number)
+}
+
 fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
-    let tensor = model.tensors().get(number).ok_or(TensorProblem::Record)?;
+    let tensor = tensor_of(model, number).ok_or(TensorProblem::Record)?;
     let rank = usize::from(tensor.rank);
     let unused = tensor.dims.get(rank..).ok_or(TensorProblem::Shape)?;
     if tensor.dims.contains(&0) || unused.iter().any(|&dim| dim != 1) {
@@ -120,9 +122,7 @@ fn check_tensor(model: &Model<'_>, number: u32) -> Result<(), TensorProblem> {
         return Err(TensorProblem::Overlap);
     }
     let is_input = number < model.head().inputs;
-    if is_input
-        && (0..number).filter_map(|other| model.tensors().get(other)).any(|other| span_of(&other).overlaps(span))
-    {
+    if is_input && (0..number).filter_map(|other| tensor_of(model, other)).any(|other| span_of(&other).overlaps(span)) {
         return Err(TensorProblem::Overlap);
     }
     Ok(())
@@ -144,7 +144,7 @@ fn span_of(tensor: &Tensor) -> Span {
 /// Checks a step and gives the work that it takes.
 fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, StepProblem> {
     let output_number = model.first_result().saturating_add(number);
-    let output = model.tensors().get(output_number).ok_or(StepProblem::Record)?;
+    let output = tensor_of(model, output_number).ok_or(StepProblem::Record)?;
     if !step.op.arity().contains(&step.inputs.len()) {
         return Err(StepProblem::Arity);
     }
@@ -152,7 +152,7 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, St
         if input >= output_number {
             return Err(StepProblem::Order);
         }
-        let tensor = model.tensors().get(input).ok_or(StepProblem::Order)?;
+        let tensor = tensor_of(model, input).ok_or(StepProblem::Order)?;
         if tensor.place == Place::Arena && tensor.last_use < number {
             return Err(StepProblem::Lifetime);
         }
@@ -170,7 +170,7 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, St
 }
 
 fn operand(model: &Model<'_>, step: &Step<'_>, index: usize) -> Result<Tensor, StepProblem> {
-    step.inputs.get(index).and_then(|&number| model.tensors().get(number)).ok_or(StepProblem::Arity)
+    step.inputs.get(index).and_then(|&number| tensor_of(model, number)).ok_or(StepProblem::Arity)
 }
 
 /// The states that the operator itself changes: nobody else reads them later, and the other operands lie elsewhere.
@@ -233,24 +233,24 @@ fn operator(
 ) -> Result<(), StepProblem> {
     let same_quantization = quantized_alike(a, y);
     match (&step.op, call) {
-        (Op::Conv2d(p), Call::Conv2d(bound)) if ops::CONV => {
+        (Op::Conv2d(p), Call::Conv2d(bound)) if cfg!(feature = "conv2d") => {
             convolution(bound, p.pad)?;
             layout(bound)
         }
-        (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if ops::CONV => {
+        (Op::DepthwiseConv2d(p), Call::Depthwise(bound)) if cfg!(feature = "depthwise_conv2d") => {
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
             check(outputs.is_multiple_of(inputs), StepProblem::Shape)?;
             check(bound.layout == Layout::Plain, StepProblem::Params)?;
             convolution(bound, p.pad)
         }
-        (Op::FullyConnected(_), Call::FullyConnected(p)) if ops::DENSE => {
+        (Op::FullyConnected(_), Call::FullyConnected(p)) if cfg!(feature = "fully_connected") => {
             let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
             check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
         }
         (Op::MaxPool2d(p), Call::MaxPoolUpTo(bound)) | (Op::AveragePool2d(p), Call::AveragePoolUpTo(bound))
-            if ops::POOL =>
+            if cfg!(any(feature = "average_pool2d", feature = "max_pool2d")) =>
         {
             check(is_range(bound.clamp), StepProblem::Params)?;
             check(same_quantization, StepProblem::Quantization)?;
@@ -260,16 +260,18 @@ fn operator(
             check(bound.output == [n, 1, 1, channels] && is_one_length(a, b), StepProblem::Shape)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
-        (Op::Accumulate(_), _) if ops::DENSE => {
+        (Op::Accumulate(_), _) if cfg!(feature = "accumulate") => {
             check(elements(y)? == last_dim(y), StepProblem::Shape)?;
             if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
         }
-        (Op::Requantize(p), Call::Requantize(bound)) if ops::DENSE => {
+        (Op::Requantize(p), Call::Requantize(bound)) if cfg!(feature = "requantize") => {
             check(is_range(p.clamp), StepProblem::Params)?;
             same_shape(a, y)?;
             channel_scales(bound.channels)
         }
-        (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound)) if ops::POOL => {
+        (Op::MaxPool2d(p) | Op::AveragePool2d(p), Call::MaxPool(bound) | Call::AveragePool(bound))
+            if cfg!(any(feature = "average_pool2d", feature = "max_pool2d")) =>
+        {
             check(is_range(bound.clamp), StepProblem::Params)?;
             check(same_quantization, StepProblem::Quantization)?;
             let ([.., inputs], [.., outputs]) = (bound.input, bound.output);
@@ -280,18 +282,18 @@ fn operator(
             check(is_inside, StepProblem::Params)?;
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
-        (Op::Add(p), _) if ops::ELEMENTWISE => {
+        (Op::Add(p), _) if cfg!(feature = "add") => {
             check(p.left_shift <= 20 && is_range(p.clamp), StepProblem::Params)?;
             [p.inputs[0], p.inputs[1], p.output].into_iter().try_for_each(scale)?;
             broadcasts(a, b, y)
         }
-        (Op::Mul(p), _) if ops::ELEMENTWISE => {
+        (Op::Mul(p), _) if cfg!(feature = "mul") => {
             check(is_range(p.clamp), StepProblem::Params)?;
             scale(p.scale)?;
             broadcasts(a, b, y)
         }
-        (Op::Concat(p), _) => concatenation(model, step, p.axis, y),
-        (Op::Pad(_), Call::Pad { input, before, output, .. }) if ops::SHAPE => {
+        (Op::Concat(p), _) if cfg!(feature = "concat") => concatenation(model, step, p.axis, y),
+        (Op::Pad(_), Call::Pad { input, before, output, .. }) if cfg!(feature = "pad") => {
             check(a.rank == y.rank, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)?;
             let fits = |((input, before), output): ((&usize, &usize), &usize)| {
@@ -299,31 +301,35 @@ fn operator(
             };
             check(input.iter().zip(before).zip(output).all(fits), StepProblem::Shape)
         }
-        (Op::Reshape, _) => {
+        (Op::Reshape, _) if cfg!(feature = "reshape") => {
             check(elements(a)? == elements(y)?, StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
-        (Op::Softmax(_) | Op::LogSoftmax(_), Call::Softmax(p) | Call::LogSoftmax(p)) if ops::SOFTMAX => {
+        (Op::Softmax(_) | Op::LogSoftmax(_), Call::Softmax(p) | Call::LogSoftmax(p))
+            if cfg!(any(feature = "log_softmax", feature = "softmax")) =>
+        {
             scale(p.scale)?;
             check(p.scale.shift >= 0 && p.diff_min <= 0, StepProblem::Params)?;
             // That of the largest element, so that no sum is 0.
             check(p.exponentials.first().is_none_or(|&exp| exp == i32::MAX), StepProblem::Data)?;
             same_shape(a, y)
         }
-        (Op::Lookup(_), _) => same_shape(a, y),
-        (Op::Quantize | Op::Dequantize, _) => same_shape(a, y),
-        (Op::Binary(p), _) if ops::ELEMENTWISE => {
+        (Op::Lookup(_), _) if cfg!(feature = "lookup") => same_shape(a, y),
+        (Op::Quantize | Op::Dequantize, _) if cfg!(any(feature = "quantize", feature = "dequantize")) => {
+            same_shape(a, y)
+        }
+        (Op::Binary(p), _) if cfg!(feature = "binary") => {
             check(p.args.left_shift <= 20 && is_range(p.args.clamp), StepProblem::Params)?;
             let is_choice = matches!(p.function, BinaryFunction::Minimum | BinaryFunction::Maximum);
             check(!is_choice || (same_quantization && quantized_alike(a, b)), StepProblem::Quantization)?;
             [p.args.inputs[0], p.args.inputs[1], p.args.output].into_iter().try_for_each(scale)?;
             broadcasts(a, b, y)
         }
-        (Op::View(_), Call::View(p)) => {
+        (Op::View(_), Call::View(p)) if cfg!(feature = "view") => {
             check(same_quantization, StepProblem::Quantization)?;
             view(p, elements(a)?)
         }
-        (Op::Take(p), Call::Take { len, indices, .. }) if ops::SHAPE => {
+        (Op::Take(p), Call::Take { len, indices, .. }) if cfg!(feature = "take") => {
             check(same_quantization, StepProblem::Quantization)?;
             let others = sizes(&a.dims)
                 .iter()
@@ -334,7 +340,7 @@ fn operator(
             let is_inside = |&index: &i32| usize::try_from(index).is_ok_and(|index| index < *len);
             check(indices.iter().all(is_inside), StepProblem::Data)
         }
-        (Op::Reduce(p), Call::Reduce(_, bound)) if ops::SHAPE => {
+        (Op::Reduce(p), Call::Reduce(_, bound)) if cfg!(feature = "reduce") => {
             let is_sum = p.function == ReduceFunction::Sum;
             check(is_sum || same_quantization, StepProblem::Quantization)?;
             let is_scale = p.scale.multiplier >= 0 && (-31..=30).contains(&p.scale.shift);
@@ -345,25 +351,25 @@ fn operator(
             // 2^23 times 255 fits 31 bits.
             check(is_exact && bound.count <= 1 << 23, StepProblem::Shape)
         }
-        (Op::ResizeBilinear(_), Call::Resize(p)) if ops::SHAPE => {
+        (Op::ResizeBilinear(_), Call::Resize(p)) if cfg!(feature = "resize_bilinear") => {
             check(same_quantization, StepProblem::Quantization)?;
             check(p.input[0] == p.output[0] && p.input[3] == p.output[3], StepProblem::Shape)?;
             // Positions in 1/1024 fit 31 bits.
             let is_small = [p.input, p.output].iter().flatten().all(|&size| size < 1 << 20);
             check(is_small, StepProblem::Shape)
         }
-        (Op::MatMul(p), Call::MatMul(bound)) if ops::DENSE => {
+        (Op::MatMul(p), Call::MatMul(bound)) if cfg!(feature = "mat_mul") => {
             check(is_range(p.clamp), StepProblem::Params)?;
             scale(p.scale)?;
             matrices(bound, a, b, y)
         }
-        (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if ops::CONV => {
+        (Op::TransposeConv2d(p), Call::TransposeConv(bound)) if cfg!(feature = "transpose_conv2d") => {
             check(is_range(p.clamp) && p.dilation == [1, 1] && p.layout == Layout::Plain, StepProblem::Params)?;
             check(bound.input[0] == bound.output[0], StepProblem::Shape)?;
             check(bound.window.size.iter().chain(&bound.window.stride).all(|&n| n > 0), StepProblem::Params)?;
             channel_scales(bound.channels)
         }
-        (Op::Lstm(p), Call::Lstm(bound) | Call::LstmFrom(bound)) if ops::TFLITE_RECURRENT => {
+        (Op::Lstm(p), Call::Lstm(bound) | Call::LstmFrom(bound)) if cfg!(feature = "lstm") => {
             let fits = y.rank == 3 && y.dims[..2] == a.dims[..2];
             check(fits, StepProblem::Shape)?;
             check((9..=15).contains(&p.cell_fraction) && p.clip > 0, StepProblem::Params)?;
@@ -371,7 +377,7 @@ fn operator(
             bound.input_scales.into_iter().chain(bound.recurrent_scales).chain([p.hidden]).try_for_each(scale)
         }
         (Op::Recurrent(p), Call::Recurrent(bound) | Call::RecurrentFrom(bound) | Call::RecurrentUpTo(bound))
-            if ops::RECURRENT =>
+            if cfg!(feature = "recurrent") =>
         {
             let (is_whole, is_last) =
                 (y.rank == 3 && y.dims[..2] == a.dims[..2], y.rank == 2 && y.dims[0] == a.dims[0]);
@@ -385,23 +391,25 @@ fn operator(
             channel_scales(bound.input_channels)?;
             channel_scales(bound.recurrent_channels)
         }
-        (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound)) if ops::SPECTROGRAM => {
+        (Op::Spectrogram(p), Call::Spectrogram(bound) | Call::SpectrogramFrom(bound))
+            if cfg!(feature = "spectrogram") =>
+        {
             spectrum(p, bound)?;
             check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
             check(a.dims[0] == y.dims[0], StepProblem::Shape)
         }
-        (Op::Motion(p), Call::Motion(bound) | Call::MotionFrom(bound)) if ops::MOTION => {
+        (Op::Motion(p), Call::Motion(bound) | Call::MotionFrom(bound)) if cfg!(feature = "motion") => {
             motion(p, bound)?;
             check(step.inputs.len() == 1 || a.dims[0] == 1, StepProblem::Shape)?;
             check(a.dims[0] == y.dims[0], StepProblem::Shape)
         }
-        (Op::Svdf(p), Call::Svdf(bound)) if ops::TFLITE_RECURRENT => {
+        (Op::Svdf(p), Call::Svdf(bound)) if cfg!(feature = "svdf") => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
             let rows = elements(a)?.checked_div(bound.inputs);
             check(rows.is_some() && rows == elements(y)?.checked_div(bound.units), StepProblem::Shape)?;
             [p.feature, p.output].into_iter().try_for_each(scale)
         }
-        (Op::Gather(p), Call::Gather { len, inner, count }) if ops::SHAPE => {
+        (Op::Gather(p), Call::Gather { len, inner, count }) if cfg!(feature = "gather") => {
             check(same_quantization, StepProblem::Quantization)?;
             // The numbers stand for any dimensions in the place of the axis.
             let row = len.checked_mul(*inner).ok_or(StepProblem::Shape)?;
@@ -409,7 +417,7 @@ fn operator(
             let expected = outer.checked_mul(*count).and_then(|n| n.checked_mul(*inner));
             check(expected == Some(elements(y)?) && (p.axis as usize) < MAX_RANK, StepProblem::Shape)
         }
-        (Op::ArgMax, _) => {
+        (Op::ArgMax, _) if cfg!(feature = "arg_max") => {
             let rows = elements(a)?.checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
             check(elements(y)? == rows && a.rank >= 1, StepProblem::Shape)
         }
@@ -507,7 +515,7 @@ fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
 fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
     let fits = match p.layout {
         Layout::Plain => return Ok(()),
-        Layout::Pairs => p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift)),
+        Layout::Pairs => kernels::are_right_shifts(p.channels),
         Layout::Winograd => (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]),
     };
     check(fits && p.rounding == Rounding::Double, StepProblem::Params)
@@ -610,7 +618,7 @@ fn memory(
     check(!scratch.overlaps(output_span), StepProblem::Scratch)?;
     let mut overwritten = 0;
     for other in 0..model.first_result().saturating_add(number) {
-        let tensor = model.tensors().get(other).ok_or(StepProblem::Record)?;
+        let tensor = tensor_of(model, other).ok_or(StepProblem::Record)?;
         if tensor.place != Place::Arena || tensor.last_use < number {
             continue;
         }
@@ -645,7 +653,7 @@ fn is_part(model: &Model<'_>, step: &Step<'_>, other: u32, tensor: &Tensor, outp
     }
     let mut place = Some(output.offset);
     for &input in step.inputs.iter().take_while(|&&input| input != other) {
-        let len = model.tensors().get(input).and_then(|input| input.bytes());
+        let len = tensor_of(model, input).and_then(|input| input.bytes());
         place = place.zip(len).and_then(|(place, len)| place.checked_add(len));
     }
     place == Some(tensor.offset)

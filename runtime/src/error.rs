@@ -40,7 +40,7 @@ pub enum FormatError {
     },
     /// A section does not lie within the file.
     Section(&'static str),
-    /// The description is not valid postcard, or its lists have wrong lengths.
+    /// The description does not decode, or its lists have wrong lengths.
     Info,
     /// A tensor of the table is impossible.
     Tensor {

@@ -13,7 +13,6 @@ use crate::kernels::{
     motion, move_up, pad, pool, quantize, recurrent, reduce, resize, softmax, spectrogram, svdf, transpose_conv, up_to,
     view,
 };
-use crate::ops;
 
 /// What a step reads.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +55,9 @@ pub(crate) fn execute<'m>(
     let a = sources.get(0)?;
     let over = match a {
         Source::Arena(input) if call.streams() && places.output.overlaps(input) => Some(input),
-        Source::Arena(input) if matches!(call, Call::Reshape) && places.output.overlaps(input) => {
+        Source::Arena(input)
+            if cfg!(feature = "reshape") && matches!(call, Call::Reshape) && places.output.overlaps(input) =>
+        {
             return reshape_over(arena, input, places.output);
         }
         _ => None,
@@ -66,8 +67,8 @@ pub(crate) fn execute<'m>(
     let Carved { state, output: y, scratch, rest } = Carved::new(arena, held, written, places.scratch)?;
     let memory = Memory { rest, output: places.output };
     match call {
-        Call::Concat { outer } => concatenate(*outer, sources, &memory, y),
-        Call::Accumulate(p) if ops::DENSE => {
+        Call::Concat { outer } if cfg!(feature = "concat") => concatenate(*outer, sources, &memory, y),
+        Call::Accumulate(p) if cfg!(feature = "accumulate") => {
             let sums: &mut [i32] = bytemuck::try_cast_slice_mut(y).ok()?;
             match sources.get(1) {
                 Some(before) if memory.is_output(before) => {}
@@ -140,10 +141,10 @@ impl<'a> Memory<'a> {
 #[inline(always)]
 fn stream(call: &Call<'_>, io: Stream<'_>, scratch: &mut [u8]) -> Option<()> {
     match call {
-        Call::Conv2d(p) if ops::CONV => conv2d::conv2d(p, io, i8s(scratch)),
-        Call::Depthwise(p) if ops::CONV => depthwise::depthwise(p, io, i8s(scratch)),
-        Call::MaxPool(p) if ops::POOL => pool::max_pool2d(p, io),
-        Call::AveragePool(p) if ops::POOL => pool::average_pool2d(p, io),
+        Call::Conv2d(p) if cfg!(feature = "conv2d") => conv2d::conv2d(p, io, i8s(scratch)),
+        Call::Depthwise(p) if cfg!(feature = "depthwise_conv2d") => depthwise::depthwise(p, io, i8s(scratch)),
+        Call::MaxPool(p) if cfg!(feature = "max_pool2d") => pool::max_pool2d(p, io),
+        Call::AveragePool(p) if cfg!(feature = "average_pool2d") => pool::average_pool2d(p, io),
         _ => return None,
     }
     Some(())
@@ -164,15 +165,15 @@ fn stateful<'m>(
         Source::Data(_) => None,
     };
     match call {
-        Call::Svdf(p) if ops::TFLITE_RECURRENT => {
+        Call::Svdf(p) if cfg!(feature = "svdf") => {
             let state = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             svdf::svdf(p, x, state, i8s(y));
         }
-        Call::LstmFrom(p) if ops::TFLITE_RECURRENT => {
+        Call::LstmFrom(p) if cfg!(feature = "lstm") => {
             let [hidden, cell] = state.get_disjoint_mut([range(1)?, range(2)?]).ok()?;
             lstm::lstm_from(p, x, i8s(hidden), bytemuck::try_cast_slice_mut(cell).ok()?, i8s(y));
         }
-        Call::SpectrogramFrom(p) if ops::SPECTROGRAM => {
+        Call::SpectrogramFrom(p) if cfg!(feature = "spectrogram") => {
             // What has no element is no state: the samples before, where frames do not overlap, and the memories.
             let has_past = p.window.len() > p.hop;
             let before = if has_past { range(1)? } else { 0..0 };
@@ -183,11 +184,11 @@ fn stateful<'m>(
             let x = bytemuck::try_cast_slice(x).ok()?;
             spectrogram::spectrogram_from(p, x, before, memories, i8s(y), i8s(scratch));
         }
-        Call::MotionFrom(p) if ops::MOTION => {
+        Call::MotionFrom(p) if cfg!(feature = "motion") => {
             let before = bytemuck::try_cast_slice_mut(state.get_mut(range(1)?)?).ok()?;
             motion::motion_from(p, bytemuck::try_cast_slice(x).ok()?, before, i8s(y), i8s(scratch));
         }
-        Call::RecurrentFrom(p) if ops::RECURRENT => {
+        Call::RecurrentFrom(p) if cfg!(feature = "recurrent") => {
             // A simple layer has no memory.
             let memory = range(2).unwrap_or(0..0);
             let [hidden, memory] = state.get_disjoint_mut([range(1)?, memory]).ok()?;
@@ -204,63 +205,85 @@ fn stateful<'m>(
 fn run(call: &Call<'_>, memory: &Memory<'_>, [a, b]: [Source<'_>; 2], y: &mut [u8], scratch: &mut [u8]) -> Option<()> {
     let in_place = memory.is_output(a);
     match call {
-        Call::Quantize { scale, zero_point } => quantize::quantize(*scale, *zero_point, memory.read(a)?, i8s(y)),
-        Call::Dequantize { scale, zero_point } => {
+        Call::Quantize { scale, zero_point } if cfg!(feature = "quantize") => {
+            quantize::quantize(*scale, *zero_point, memory.read(a)?, i8s(y))
+        }
+        Call::Dequantize { scale, zero_point } if cfg!(feature = "dequantize") => {
             quantize::dequantize(*scale, *zero_point, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?);
         }
-        Call::FullyConnected(p) if ops::DENSE => {
+        Call::FullyConnected(p) if cfg!(feature = "fully_connected") => {
             fully_connected::fully_connected(p, memory.read(a)?, i8s(y), i8s(scratch))
         }
-        Call::Requantize(p) if ops::DENSE => accumulate::requantize(p, memory.read(a)?, i8s(y)),
-        Call::Binary(p, shapes) if ops::ELEMENTWISE => {
+        Call::Requantize(p) if cfg!(feature = "requantize") => accumulate::requantize(p, memory.read(a)?, i8s(y)),
+        Call::Binary(p, shapes) if cfg!(feature = "binary") => {
             eltwise::binary(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
         }
-        Call::View(_) if memory.is_part(a) => {}
-        Call::View(p) => view::view(p, memory.read(a)?, i8s(y)),
-        Call::Take { len, inner, indices } if ops::SHAPE => view::take(*len, *inner, indices, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Sum, p) if ops::SHAPE => reduce::sum(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Max, p) if ops::SHAPE => reduce::max(p, memory.read(a)?, i8s(y)),
-        Call::Reduce(ReduceFunction::Min, p) if ops::SHAPE => reduce::min(p, memory.read(a)?, i8s(y)),
-        Call::Resize(p) if ops::SHAPE => resize::bilinear(p, memory.read(a)?, i8s(y)),
-        Call::MatMul(p) if ops::DENSE => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::TransposeConv(p) if ops::CONV => transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y)),
-        Call::Gather { len, inner, .. } if ops::SHAPE => {
+        Call::View(_) if cfg!(feature = "view") && memory.is_part(a) => {}
+        Call::View(p) if cfg!(feature = "view") => view::view(p, memory.read(a)?, i8s(y)),
+        Call::Take { len, inner, indices } if cfg!(feature = "take") => {
+            view::take(*len, *inner, indices, memory.read(a)?, i8s(y))
+        }
+        Call::Reduce(ReduceFunction::Sum, p) if cfg!(feature = "reduce") => reduce::sum(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Max, p) if cfg!(feature = "reduce") => reduce::max(p, memory.read(a)?, i8s(y)),
+        Call::Reduce(ReduceFunction::Min, p) if cfg!(feature = "reduce") => reduce::min(p, memory.read(a)?, i8s(y)),
+        Call::Resize(p) if cfg!(feature = "resize_bilinear") => resize::bilinear(p, memory.read(a)?, i8s(y)),
+        Call::MatMul(p) if cfg!(feature = "mat_mul") => mat_mul::mat_mul(p, memory.read(a)?, memory.read(b)?, i8s(y)),
+        Call::TransposeConv(p) if cfg!(feature = "transpose_conv2d") => {
+            transpose_conv::transpose_conv(p, memory.read(a)?, i8s(y))
+        }
+        Call::Gather { len, inner, .. } if cfg!(feature = "gather") => {
             view::take(*len, *inner, memory.read(b)?, memory.read(a)?, i8s(y))
         }
-        Call::Spectrogram(p) if ops::SPECTROGRAM => spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Motion(p) if ops::MOTION => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Recurrent(p) if ops::RECURRENT => recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::RecurrentUpTo(p) if ops::RECURRENT => {
+        Call::Spectrogram(p) if cfg!(feature = "spectrogram") => {
+            spectrogram::spectrogram(p, memory.read(a)?, i8s(y), i8s(scratch))
+        }
+        Call::Motion(p) if cfg!(feature = "motion") => motion::motion(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Recurrent(p) if cfg!(feature = "recurrent") => {
+            recurrent::recurrent(p, memory.read(a)?, i8s(y), i8s(scratch))
+        }
+        Call::RecurrentUpTo(p) if cfg!(feature = "recurrent") => {
             up_to::recurrent_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y), i8s(scratch))
         }
-        Call::MaxPoolUpTo(p) if ops::POOL => up_to::max_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y)),
-        Call::AveragePoolUpTo(p) if ops::POOL => up_to::average_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y)),
-        Call::Lstm(p) if ops::TFLITE_RECURRENT => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
-        Call::Add(p, shapes) if ops::ELEMENTWISE && in_place => {
+        Call::MaxPoolUpTo(p) if cfg!(feature = "max_pool2d") => {
+            up_to::max_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y))
+        }
+        Call::AveragePoolUpTo(p) if cfg!(feature = "average_pool2d") => {
+            up_to::average_pool_up_to(p, memory.read(b)?, memory.read(a)?, i8s(y))
+        }
+        Call::Lstm(p) if cfg!(feature = "lstm") => lstm::lstm(p, memory.read(a)?, i8s(y), i8s(scratch)),
+        Call::Add(p, shapes) if cfg!(feature = "add") && in_place => {
             eltwise::add_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
         }
-        Call::Add(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
+        Call::Add(p, shapes) if cfg!(feature = "add") && memory.is_output(b) => {
             eltwise::add_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
         }
-        Call::Add(p, shapes) if ops::ELEMENTWISE => eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Mul(p, shapes) if ops::ELEMENTWISE && in_place => {
+        Call::Add(p, shapes) if cfg!(feature = "add") => {
+            eltwise::add(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
+        }
+        Call::Mul(p, shapes) if cfg!(feature = "mul") && in_place => {
             eltwise::mul_in_place(p, shapes, Operand::A, memory.read(b)?, i8s(y))
         }
-        Call::Mul(p, shapes) if ops::ELEMENTWISE && memory.is_output(b) => {
+        Call::Mul(p, shapes) if cfg!(feature = "mul") && memory.is_output(b) => {
             eltwise::mul_in_place(p, shapes, Operand::B, memory.read(a)?, i8s(y))
         }
-        Call::Mul(p, shapes) if ops::ELEMENTWISE => eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y)),
-        Call::Pad { input, before, output, value } if ops::SHAPE => {
+        Call::Mul(p, shapes) if cfg!(feature = "mul") => {
+            eltwise::mul(p, shapes, memory.read(a)?, memory.read(b)?, i8s(y))
+        }
+        Call::Pad { input, before, output, value } if cfg!(feature = "pad") => {
             pad::pad(*input, *before, *output, *value, memory.read(a)?, i8s(y))
         }
-        Call::Reshape => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
-        Call::Softmax(p) if ops::SOFTMAX && in_place => softmax::softmax_in_place(p, i8s(y)),
-        Call::Softmax(p) if ops::SOFTMAX => softmax::softmax(p, memory.read(a)?, i8s(y)),
-        Call::LogSoftmax(p) if ops::SOFTMAX && in_place => log_softmax::log_softmax_in_place(p, i8s(y)),
-        Call::LogSoftmax(p) if ops::SOFTMAX => log_softmax::log_softmax(p, memory.read(a)?, i8s(y)),
-        Call::Lookup(table) if in_place => activation::lookup_in_place(table, i8s(y)),
-        Call::Lookup(table) => activation::lookup(table, memory.read(a)?, i8s(y)),
-        Call::ArgMax { row } => arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?),
+        Call::Reshape if cfg!(feature = "reshape") => memory.read(a)?.iter().zip(y).for_each(|(from, to)| *to = *from),
+        Call::Softmax(p) if cfg!(feature = "softmax") && in_place => softmax::softmax_in_place(p, i8s(y)),
+        Call::Softmax(p) if cfg!(feature = "softmax") => softmax::softmax(p, memory.read(a)?, i8s(y)),
+        Call::LogSoftmax(p) if cfg!(feature = "log_softmax") && in_place => {
+            log_softmax::log_softmax_in_place(p, i8s(y))
+        }
+        Call::LogSoftmax(p) if cfg!(feature = "log_softmax") => log_softmax::log_softmax(p, memory.read(a)?, i8s(y)),
+        Call::Lookup(table) if cfg!(feature = "lookup") && in_place => activation::lookup_in_place(table, i8s(y)),
+        Call::Lookup(table) if cfg!(feature = "lookup") => activation::lookup(table, memory.read(a)?, i8s(y)),
+        Call::ArgMax { row } if cfg!(feature = "arg_max") => {
+            arg_max::arg_max(*row, memory.read(a)?, bytemuck::try_cast_slice_mut(y).ok()?)
+        }
         // What other functions take, and what this build lacks.
         _ => return None,
     }

@@ -13,7 +13,7 @@
 //!
 //! In the order of the pipeline:
 //!
-//! * [`format`](mod@format) is the file: raw little-endian records that are read where they lie, weights included, and a postcard
+//! * [`format`](mod@format) is the file: raw little-endian records that are read where they lie, weights included, and a
 //!   description for people. `FORMAT.md` specifies every byte.
 //! * [`Model::new`] checks all of it. It is total: any bytes in, a model or a typed [`FormatError`] out.
 //! * [`kernels`] are the operators, each a plain function over slices beside a dull reference with the same bits.
@@ -30,7 +30,8 @@
 //! | `heapless` | `results::top_k`: the best classes in a fixed-capacity list |
 //! | `libm` | `results::softmax` in f32, accurate to the last bits |
 //! | `micromath` | the same, approximate, smaller and faster |
-//! | `conv`, `dense`, `pool`, `elementwise`, `motion`, `shape`, `softmax`, `recurrent`, `tflite-recurrent`, `spectrogram`, `winograd` | operators and a layout of weights, see [`format::Op::feature`]; all of them by default. `thumbnet inspect` says which a model needs |
+//! | `conv2d`, `softmax`, … | the operator of this name, see [`format::Op::name`]; all of them by default. `thumbnet inspect` says which a model needs |
+//! | `plain`, `pairs`, `winograd` | a layout of weights, see [`kernels::Layout`]; all of them by default |
 //! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]

@@ -85,7 +85,7 @@ impl<'m> Model<'m> {
         let model = Self {
             bytes,
             head,
-            info: postcard::from_bytes(section(head.info, 1, "info")?).map_err(|_| FormatError::Info)?,
+            info: Info::read(section(head.info, 1, "info")?).ok_or(FormatError::Info)?,
             tensors: Tensors::new(words(head.tensors, 4 * RECORD_WORDS, "tensor")?),
             outputs: words(head.outputs, 4, "output")?,
             program: words(head.program, 4, "program")?,

@@ -2,7 +2,7 @@
 
 use crate::bind::{Call, right_aligned};
 use crate::error::StepProblem;
-use crate::format::{Op, Step, Tensor};
+use crate::format::{ConvParams, Op, PoolParams, Step, Tensor};
 use crate::kernels::{Layout, depthwise};
 
 /// Bytes of scratch that a step needs, the same on every core, so that one plan fits all of them.
@@ -86,24 +86,22 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
         && (p.size, p.stride) == ([1, 1], [1, 1])
         && [p.pad.top, p.pad.bottom, p.pad.left, p.pad.right] == [0; 4]
     {
-        let growth = u64::from(out_channels.saturating_sub(channels));
-        let most = u64::from(rows).checked_mul(out_width.into())?.checked_mul(growth)?;
-        return u32::try_from(most).ok()?.checked_next_multiple_of(4);
+        let growth = out_channels.saturating_sub(channels);
+        return rows.checked_mul(out_width)?.checked_mul(growth)?.checked_next_multiple_of(4);
     }
     let in_pairs = matches!(op, Op::Conv2d(p) if p.layout == Layout::Winograd);
     let ahead = if in_pairs { 2 } else { 1 };
-    let (in_row, out_row) =
-        (u64::from(width).checked_mul(channels.into())?, u64::from(out_width).checked_mul(out_channels.into())?);
-    let distance = |row: u64| {
-        let first = row.checked_mul(stride.into())?.saturating_sub(pad.into());
-        Some(row.checked_add(ahead)?.min(rows.into()).checked_mul(out_row)?.saturating_sub(first.checked_mul(in_row)?))
+    let (in_row, out_row) = (width.checked_mul(channels)?, out_width.checked_mul(out_channels)?);
+    // An output has less than 2^31 elements: a product that saturates is beyond all of them.
+    let distance = |row: u32| {
+        let first = row.saturating_mul(stride).saturating_sub(pad);
+        row.saturating_add(ahead).min(rows).saturating_mul(out_row).saturating_sub(first.saturating_mul(in_row))
     };
     // It grows while the window still starts in the padding; from there on it is linear, so that an end is the largest.
-    let last = u64::from(rows).checked_sub(1)?;
-    let clamped = u64::from(pad).checked_div(stride.into())?.min(last);
-    let ends = [clamped, clamped.checked_add(1)?.min(last), last.saturating_sub(1), last];
-    let most = ends.into_iter().try_fold(0, |most: u64, row| Some(most.max(distance(row)?)))?;
-    u32::try_from(most).ok()?.checked_next_multiple_of(4)
+    let last = rows.checked_sub(1)?;
+    let clamped = pad.checked_div(stride)?.min(last);
+    let ends = [clamped, clamped.saturating_add(1).min(last), last.saturating_sub(1), last];
+    ends.map(distance).into_iter().fold(0, u32::max).checked_next_multiple_of(4)
 }
 
 fn first_four(tensor: &Tensor) -> [u32; 4] {
@@ -117,37 +115,40 @@ fn first_four(tensor: &Tensor) -> [u32; 4] {
 /// `operands` is the number of its inputs, `a` the first of them. A number that overflows stays at the largest there is.
 #[must_use]
 pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
+    if !op.is_built() {
+        return 0;
+    }
     let elements = |tensor: &Tensor| u64::from(tensor.elements().unwrap_or(u32::MAX));
-    let last = |tensor: &Tensor| tensor.shape().last().map_or(1, |&dim| u64::from(dim));
-    let product = |factors: &[u64]| factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor));
-    let [height, width] = window(op).map(u64::from);
-    let inner = match op {
-        Op::Conv2d(_) | Op::FullyConnected(_) | Op::MatMul(_) | Op::DepthwiseConv2d(_) => macs(op, a, y),
-        Op::Accumulate(_) => macs(op, a, y),
-        Op::Lstm(_) | Op::Recurrent(_) => macs(op, a, y),
+    // What is done beside the multiply-accumulates.
+    let other = match op {
         // Taps that reach no input pixel are looked at as well.
-        Op::TransposeConv2d(_) => macs(op, a, y).saturating_add(product(&[elements(y), height, width])),
-        Op::MaxPool2d(_) | Op::AveragePool2d(_) => product(&[elements(y), height, width]),
+        Op::TransposeConv2d(ConvParams { size, .. })
+        | Op::MaxPool2d(PoolParams { size, .. })
+        | Op::AveragePool2d(PoolParams { size, .. }) => product(&[elements(y), size[0].into(), size[1].into()]),
         Op::Spectrogram(p) => {
-            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
-            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
-            let per_feature = if p.has_coefficients == 0 { 1 } else { u64::from(p.bands) };
-            let parts =
-                [transform, p.frame.into(), p.weight_count.into(), p.bands.into(), product(&[last(y), per_feature])];
-            product(&[frames, parts.into_iter().fold(0, u64::saturating_add)])
+            let per_feature = if p.has_coefficients == 0 { 1 } else { p.bands };
+            let features = product(&[last(y), per_feature.into()]);
+            let parts = [transform(p.log2), p.frame.into(), p.weight_count.into(), p.bands.into(), features];
+            product(&[frames(y), sum(&parts)])
         }
         // Every statistic looks at a window once, all of them at most eight times.
         Op::Motion(p) => {
-            let frames = elements(y).checked_div(last(y)).unwrap_or(u64::MAX);
-            let transform = product(&[1u64.checked_shl(p.log2).unwrap_or(u64::MAX), p.log2.into()]);
-            let parts = [product(&[p.window.into(), 8]), transform, p.weight_count.into(), p.bands.into()];
-            product(&[frames, last(a), parts.into_iter().fold(0, u64::saturating_add)])
+            let statistics = product(&[p.window.into(), 8]);
+            let parts = [statistics, transform(p.log2), p.weight_count.into(), p.bands.into()];
+            product(&[frames(y), last(a), sum(&parts)])
         }
         Op::Svdf(p) => product(&[elements(y), p.rank.into(), last(a).saturating_add(p.memory.into())]),
         // Four neighbours.
         Op::ResizeBilinear(_) => product(&[elements(y), 4]),
         Op::Quantize
         | Op::Dequantize
+        | Op::Conv2d(_)
+        | Op::DepthwiseConv2d(_)
+        | Op::FullyConnected(_)
+        | Op::Accumulate(_)
+        | Op::MatMul(_)
+        | Op::Lstm(_)
+        | Op::Recurrent(_)
         | Op::Add(_)
         | Op::Mul(_)
         | Op::Binary(_)
@@ -164,37 +165,53 @@ pub fn work(op: &Op, operands: usize, a: &Tensor, y: &Tensor) -> u64 {
         | Op::Requantize(_)
         | Op::Reduce(_) => 0,
     };
-    [elements(a), elements(y), operands as u64].into_iter().fold(inner, u64::saturating_add)
+    sum(&[macs(op, a, y), other, elements(a), elements(y), operands as u64])
 }
 
-/// Height and width of the window of an operator that has one.
-fn window(op: &Op) -> [u32; 2] {
-    match op {
-        Op::Conv2d(p) | Op::DepthwiseConv2d(p) | Op::TransposeConv2d(p) => p.size,
-        Op::MaxPool2d(p) | Op::AveragePool2d(p) => p.size,
-        _ => [1; 2],
-    }
+/// Butterflies of a transform, one for each of its points in each of its stages.
+fn transform(log2: u32) -> u64 {
+    product(&[1u64.checked_shl(log2).unwrap_or(u64::MAX), log2.into()])
+}
+
+/// Vectors of an output.
+fn frames(y: &Tensor) -> u64 {
+    u64::from(y.elements().unwrap_or(u32::MAX)).checked_div(last(y)).unwrap_or(u64::MAX)
+}
+
+fn last(tensor: &Tensor) -> u64 {
+    tensor.shape().last().map_or(1, |&dim| dim.into())
+}
+
+#[inline(never)]
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().copied().fold(1, u64::saturating_mul)
+}
+
+#[inline(never)]
+fn sum(parts: &[u64]) -> u64 {
+    parts.iter().copied().fold(0, u64::saturating_add)
 }
 
 /// Multiply-accumulates of a step whose first input is `input`: 0 for what only moves, compares or looks up.
 #[must_use]
 pub fn macs(op: &Op, input: &Tensor, output: &Tensor) -> u64 {
+    if !op.is_built() {
+        return 0;
+    }
     let elements = |tensor: &Tensor| u64::from(tensor.elements().unwrap_or(0));
-    let last = |tensor: &Tensor| tensor.shape().last().map_or(1, |&dim| u64::from(dim));
-    let taps = |size: [u32; 2]| u64::from(size[0]).saturating_mul(size[1].into());
     match op {
-        Op::Conv2d(p) => elements(output).saturating_mul(taps(p.size)).saturating_mul(last(input)),
+        Op::Conv2d(p) => product(&[elements(output), p.size[0].into(), p.size[1].into(), last(input)]),
         // Most taps of a transposed convolution reach no input pixel; each input reaches every tap.
-        Op::TransposeConv2d(p) => elements(input).saturating_mul(taps(p.size)).saturating_mul(last(output)),
-        Op::MatMul(_) => elements(output).saturating_mul(last(input)),
-        Op::DepthwiseConv2d(p) => elements(output).saturating_mul(taps(p.size)),
-        Op::FullyConnected(_) | Op::Accumulate(_) => elements(input).saturating_mul(last(output)),
+        Op::TransposeConv2d(p) => product(&[elements(input), p.size[0].into(), p.size[1].into(), last(output)]),
+        Op::MatMul(_) => product(&[elements(output), last(input)]),
+        Op::DepthwiseConv2d(p) => product(&[elements(output), p.size[0].into(), p.size[1].into()]),
+        Op::FullyConnected(_) | Op::Accumulate(_) => product(&[elements(input), last(output)]),
         // Four gates, each of the input and of the hidden state.
-        Op::Lstm(_) => elements(output).saturating_mul(4).saturating_mul(last(input).saturating_add(last(output))),
+        Op::Lstm(_) => product(&[elements(output), 4, last(input).saturating_add(last(output))]),
         Op::Recurrent(p) => {
             let steps = elements(input).checked_div(last(input)).unwrap_or(0);
-            let per_step = last(output).saturating_mul(p.cell.gates() as u64);
-            steps.saturating_mul(per_step).saturating_mul(last(input).saturating_add(last(output)))
+            let per_step = [last(output), p.cell.gates() as u64, last(input).saturating_add(last(output))];
+            product(&[steps, product(&per_step)])
         }
         _ => 0,
     }

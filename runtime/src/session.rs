@@ -163,14 +163,17 @@ impl<'s> Session<'s> {
     /// Runs every step once and tells `observer` of each.
     pub fn run_observed(&mut self, observer: &mut impl Observer) {
         let first = self.model.first_result();
-        for (number, step) in self.model.steps().enumerate() {
-            observer.before(number);
-            let done = self.model.tensors().get(first.saturating_add(number as u32)).and_then(|output| {
-                self.step(&step, &output)?;
+        let mut steps = self.model.steps();
+        for number in 0..self.model.head().steps {
+            // Not moved out of its result: that would copy it.
+            let Ok(step) = &steps.read() else { return };
+            observer.before(number as usize);
+            let done = self.model.tensors().get(first.saturating_add(number)).and_then(|output| {
+                self.step(step, &output)?;
                 span(&output).of(self.arena)
             });
             debug_assert!(done.is_some(), "Model::new accepted step {number}, which does not run: {step:?}");
-            observer.after(number, done.unwrap_or(&[]));
+            observer.after(number as usize, done.unwrap_or(&[]));
         }
     }
 
@@ -223,7 +226,7 @@ fn source<'s>(model: &'s Model<'s>, tensor: &Tensor) -> Option<Source<'s>> {
 }
 
 fn span(tensor: &Tensor) -> Span {
-    Span::new(tensor.offset, tensor.bytes().unwrap_or(u32::MAX))
+    Span::new(tensor.offset, tensor.bytes_of_checked())
 }
 
 fn is_i8(tensor: Tensor) -> Result<(), InputError> {

@@ -6,8 +6,8 @@ use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParam
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
     Accumulate, Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent,
-    Requantize, Scale, Stream, Window, accumulate, concat, conv2d, depthwise, eltwise, fully_connected, lstm, pad,
-    pool, recurrent, reference, winograd,
+    Requantize, Scale, Stream, Window, accumulate, are_right_shifts, concat, conv2d, depthwise, eltwise,
+    fully_connected, lstm, pad, pool, recurrent, reference, winograd,
 };
 use thumbnet::plan::lead;
 
@@ -171,7 +171,7 @@ proptest! {
         let p = Conv2d {
             input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();
@@ -203,7 +203,7 @@ proptest! {
         let direct = Conv2d {
             input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding: Rounding::Double, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let p = Conv2d { layout: Layout::Winograd, weights: bytemuck::cast_slice(&transformed), ..direct };
         let len = p.output.iter().product();
@@ -228,7 +228,7 @@ proptest! {
             input: [batch, height, width, inputs], output: [batch, height, width, outputs],
             window: Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0] },
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();
@@ -251,7 +251,7 @@ proptest! {
         let p = Conv2d {
             input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();
@@ -284,7 +284,7 @@ proptest! {
             input: [1, image[0], image[1], 4 * fours], output: [1, out[0], out[1], 4 * fours],
             window: Window { size: [taps; 2], stride: [stride; 2], dilation: [1, 1], pad: [pad.0, pad.1] },
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let x = values(seed ^ 2, p.input.iter().product());
         let len = p.output.iter().product();

@@ -32,7 +32,7 @@ record! {
         pub file_len: u32,
         /// [`crate::digest`] of every byte behind this word.
         pub checksum: u32,
-        /// [`super::Info`] in postcard, in bytes.
+        /// [`super::Info`], in bytes.
         pub info: Section,
         /// [`super::Tensor`] records: inputs, constants and states, then one per step.
         pub tensors: Section,

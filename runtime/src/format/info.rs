@@ -1,11 +1,10 @@
-//! What people and tools read of a model: the postcard part of the file.
+//! What people and tools read of a model: the only part of the file that is decoded.
 
-use serde::{Deserialize, Serialize};
+use super::bytes::Bytes;
 
 /// Names joined by line feeds, so that a list can be borrowed from flash without allocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[serde(transparent)]
 pub struct NameList<'m>(pub &'m str);
 
 impl<'m> NameList<'m> {
@@ -34,12 +33,11 @@ impl<'m> NameList<'m> {
     }
 }
 
-/// Description of a model, encoded by postcard.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Description of a model: the fields one after the other, lengths and numbers in groups of seven bits, as postcard has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Info<'m> {
     /// Name of the model.
-    #[serde(borrow)]
     pub name: &'m str,
     /// Program and version that wrote the file.
     pub producer: &'m str,
@@ -55,4 +53,40 @@ pub struct Info<'m> {
     pub offset: &'m [u8],
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+}
+
+impl<'m> Info<'m> {
+    /// Reads what [`Info::write`] wrote; what follows is ignored. `None`: too short, or a text that is not UTF-8.
+    #[must_use]
+    pub fn read(bytes: &'m [u8]) -> Option<Self> {
+        let mut bytes = Bytes::new(bytes);
+        Some(Self {
+            name: bytes.text()?,
+            producer: bytes.text()?,
+            tensors: NameList(bytes.text()?),
+            labels: NameList(bytes.text()?),
+            gain: bytes.part()?,
+            offset: bytes.part()?,
+            macs: bytes.number()?,
+        })
+    }
+
+    /// Hands the encoded description to `put`, part by part.
+    pub fn write(&self, put: &mut impl FnMut(&[u8])) {
+        let texts = [self.name, self.producer, self.tensors.0, self.labels.0].map(str::as_bytes);
+        for part in texts.into_iter().chain([self.gain, self.offset]) {
+            number(part.len() as u64, put);
+            put(part);
+        }
+        number(self.macs, put);
+    }
+}
+
+/// Seven bits in a byte, the lowest first; the highest bit says that more follow.
+fn number(mut number: u64, put: &mut impl FnMut(&[u8])) {
+    while number >= 0x80 {
+        put(&[number as u8 | 0x80]);
+        number >>= 7;
+    }
+    put(&[number as u8]);
 }

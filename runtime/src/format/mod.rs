@@ -1,8 +1,9 @@
 //! The model file: what the exporter writes and the chip reads in place. `FORMAT.md` is its specification, byte by byte.
 //!
 //! Everything the chip needs in order to run is raw little-endian words behind a fixed [`Head`]: it is read where it lies,
-//! without decoding into RAM. What only people and tools read (names, labels, provenance) is [`Info`], encoded by postcard.
+//! without decoding into RAM. What only people and tools read (names, labels, provenance) is [`Info`], in the bytes of postcard.
 
+mod bytes;
 mod head;
 mod info;
 mod step;

@@ -5,6 +5,7 @@
 //! `inputs + constants + k` and nothing else, so every tensor is written once and only after what it is made from.
 
 use super::words::{Encode, Words, code, record};
+use crate::error::StepProblem;
 use crate::fixed::Rounding;
 use crate::kernels::{Clamp, Layout, Scale};
 
@@ -12,6 +13,7 @@ use crate::kernels::{Clamp, Layout, Scale};
 pub const MAX_INPUTS: usize = 255;
 
 impl Encode for Rounding {
+    const WORDS: usize = 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(match self {
             Self::Single => 0,
@@ -29,6 +31,7 @@ impl Encode for Rounding {
 }
 
 impl Encode for Layout {
+    const WORDS: usize = 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(match self {
             Self::Plain => 0,
@@ -49,6 +52,7 @@ impl Encode for Layout {
 
 /// Both bounds share a word: the low byte is `min`, the next is `max`.
 impl Encode for Clamp {
+    const WORDS: usize = 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(u32::from(self.min.cast_unsigned()) | u32::from(self.max.cast_unsigned()) << 8);
     }
@@ -60,6 +64,7 @@ impl Encode for Clamp {
 }
 
 impl Encode for Scale {
+    const WORDS: usize = 2;
     fn write(&self, put: &mut impl FnMut(u32)) {
         self.multiplier.write(put);
         self.shift.write(put);
@@ -564,7 +569,7 @@ macro_rules! ops {
                 match self { $(ops!(@pattern $variant $($params)?) => $code,)* }
             }
 
-            /// The operator's name in the field.
+            /// The operator's name in the field, and that of the crate's feature that brings it.
             #[must_use]
             pub const fn name(&self) -> &'static str {
                 match self { $(ops!(@pattern $variant $($params)?) => $name,)* }
@@ -576,11 +581,18 @@ macro_rules! ops {
                 match self { $(ops!(@pattern $variant $($params)?) => $inputs,)* }
             }
 
+            /// Whether this build has it. Where a function asks that first, its code for other operators is not linked.
             #[inline(always)]
-            fn read(code: u32, words: &mut Words<'_>) -> Option<Self> {
+            pub(crate) const fn is_built(&self) -> bool {
+                match self { $(ops!(@pattern $variant $($params)?) => cfg!(feature = $name),)* }
+            }
+
+            #[inline(always)]
+            fn read(code: u32, words: &mut Words<'_>) -> Result<Self, StepProblem> {
                 match code {
-                    $($code => Some(ops!(@read words $variant $($params)?)),)*
-                    _ => None,
+                    $($code if cfg!(feature = $name) => Ok(ops!(@read words $variant $($params)?)),)*
+                    $($code)|* => Err(StepProblem::NotBuilt),
+                    _ => Err(StepProblem::Record),
                 }
             }
 
@@ -593,7 +605,7 @@ macro_rules! ops {
     (@pattern $variant:ident) => { Op::$variant };
     (@bind $variant:ident $bound:ident $params:ty) => { Op::$variant($bound) };
     (@bind $variant:ident $bound:ident) => { Op::$variant };
-    (@read $words:ident $variant:ident $params:ty) => { Op::$variant(<$params>::read($words)?) };
+    (@read $words:ident $variant:ident $params:ty) => { Op::$variant(<$params>::read($words).ok_or(StepProblem::Record)?) };
     (@read $words:ident $variant:ident) => { Op::$variant };
     (@write $put:ident $bound:ident $params:ty) => { $bound.write($put) };
     (@write $put:ident $bound:ident) => { () };
@@ -682,14 +694,31 @@ pub struct Step<'m> {
 
 impl<'m> Step<'m> {
     /// Reads the next record.
-    #[inline(always)]
-    pub fn read(words: &mut Words<'m>) -> Option<Self> {
-        let head = words.word()?;
-        let mut record = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
-        let scratch = record.word()?;
-        let inputs = record.take((head >> 8 & 0xff) as usize)?;
+    ///
+    /// # Errors
+    /// It does not decode, or this build lacks its operator or the layout of its weights.
+    // One copy, for the check and the session: it knows every operator's record.
+    #[inline(never)]
+    pub fn read(words: &mut Words<'m>) -> Result<Self, StepProblem> {
+        let (head, mut record) = Self::split(words).ok_or(StepProblem::Record)?;
+        let scratch = record.word().ok_or(StepProblem::Record)?;
+        let inputs = record.take((head >> 8 & 0xff) as usize).ok_or(StepProblem::Record)?;
         let op = Op::read(head & 0xff, &mut record)?;
-        record.is_empty().then_some(Self { op, inputs, scratch })
+        if !record.is_empty() {
+            return Err(StepProblem::Record);
+        }
+        if op.layout().is_some_and(|layout| !layout.is_built()) {
+            return Err(StepProblem::NotBuilt);
+        }
+        Ok(Self { op, inputs, scratch })
+    }
+
+    /// The first word of the next record, and the others.
+    #[inline(always)]
+    fn split(words: &mut Words<'m>) -> Option<(u32, Words<'m>)> {
+        let head = words.word()?;
+        let others = words.take(((head >> 16) as usize).checked_sub(1)?)?;
+        Some((head, Words::new(others)))
     }
 
     /// Hands the record's words to `put`. `inputs` must not be longer than [`MAX_INPUTS`].
@@ -718,6 +747,12 @@ impl<'m> Steps<'m> {
     pub const fn is_finished(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Decodes the next one, and says why it does not.
+    #[inline(always)]
+    pub(crate) fn read(&mut self) -> Result<Step<'m>, StepProblem> {
+        Step::read(&mut self.0)
+    }
 }
 
 impl<'m> Iterator for Steps<'m> {
@@ -725,6 +760,6 @@ impl<'m> Iterator for Steps<'m> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Step<'m>> {
-        Step::read(&mut self.0)
+        self.read().ok()
     }
 }

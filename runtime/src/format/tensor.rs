@@ -79,7 +79,7 @@ impl Tensor {
     }
 
     /// Number of elements; `None` where it exceeds 2^31 − 1.
-    #[inline(always)]
+    #[inline(never)]
     #[must_use]
     pub fn elements(&self) -> Option<u32> {
         let mut product = 1u32;
@@ -90,14 +90,21 @@ impl Tensor {
     }
 
     /// Number of bytes; `None` where it exceeds 2^32 − 1.
-    #[inline(always)]
     #[must_use]
     pub fn bytes(&self) -> Option<u32> {
         self.elements()?.checked_mul(self.dtype.size() as u32)
     }
+
+    /// [`Tensor::bytes`] of a tensor that was checked; of others any number.
+    #[inline(always)]
+    pub(crate) fn bytes_of_checked(&self) -> u32 {
+        self.dims.iter().fold(self.dtype.size() as u32, |product, &dim| product.wrapping_mul(dim))
+    }
 }
 
 impl Encode for Tensor {
+    const WORDS: usize = RECORD_WORDS;
+
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(self.dtype as u32 | (self.place as u32) << 8 | u32::from(self.rank) << 16);
         put(self.offset);
@@ -109,6 +116,7 @@ impl Encode for Tensor {
 
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
+        let words = &mut Words::new(words.take(Self::WORDS)?);
         let packed = words.word()?;
         if packed >> 24 != 0 {
             return None;

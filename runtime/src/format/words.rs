@@ -42,6 +42,8 @@ impl<'m> Words<'m> {
 
 /// A value that is stored as a fixed number of words.
 pub trait Encode: Sized {
+    /// How many words.
+    const WORDS: usize;
     /// Hands the words to `put`, in order.
     fn write(&self, put: &mut impl FnMut(u32));
     /// Reads what [`Encode::write`] wrote. `None`: too short, or a word that no value has.
@@ -49,6 +51,7 @@ pub trait Encode: Sized {
 }
 
 impl Encode for u32 {
+    const WORDS: usize = 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(*self);
     }
@@ -59,6 +62,7 @@ impl Encode for u32 {
 }
 
 impl Encode for i32 {
+    const WORDS: usize = 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         put(self.cast_unsigned());
     }
@@ -72,6 +76,7 @@ impl<T: Encode, const N: usize> Encode for [T; N]
 where
     [T; N]: Default,
 {
+    const WORDS: usize = N * T::WORDS;
     fn write(&self, put: &mut impl FnMut(u32)) {
         self.iter().for_each(|value| value.write(put));
     }
@@ -94,13 +99,14 @@ macro_rules! record {
         pub struct $name { $($(#[$field_meta])* pub $field: $ty,)* }
 
         impl $crate::format::Encode for $name {
+            const WORDS: usize = 0 $(+ <$ty as $crate::format::Encode>::WORDS)*;
             fn write(&self, put: &mut impl FnMut(u32)) {
                 $($crate::format::Encode::write(&self.$field, put);)*
-                let _ = put;
             }
             #[inline(always)]
             fn read(words: &mut $crate::format::Words<'_>) -> Option<Self> {
-                let _ = &words;
+                // One comparison of lengths for all fields.
+                let words = &mut $crate::format::Words::new(words.take(Self::WORDS)?);
                 Some(Self { $($field: $crate::format::Encode::read(words)?,)* })
             }
         }
@@ -128,6 +134,7 @@ macro_rules! code {
         }
 
         impl $crate::format::Encode for $name {
+            const WORDS: usize = 1;
             fn write(&self, put: &mut impl FnMut(u32)) {
                 put(*self as u32);
             }

@@ -7,8 +7,6 @@
 
 use core::num::NonZeroUsize;
 
-use crate::ops;
-
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
 use super::strided::{Strided, copy_rows};
 use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
@@ -41,11 +39,11 @@ fn stride(p: &Conv2d<'_>) -> usize {
 #[inline(always)]
 pub fn conv2d(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
     match p.layout {
+        // No such step is bound.
+        layout if !layout.is_built() => {}
         Layout::Plain => plain(p, io, scratch),
         Layout::Pairs => pairs::conv2d(p, io, scratch),
-        Layout::Winograd if ops::WINOGRAD => winograd::conv2d(p, io, scratch),
-        // No such step is bound.
-        Layout::Winograd => {}
+        Layout::Winograd => winograd::conv2d(p, io, scratch),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use core::num::NonZeroUsize;
 
-use super::depthwise_planes::{self, Planes};
+use super::depthwise_planes::{self, Kernel, Planes};
 use super::depthwise_records;
 use super::window::taps;
 use super::{Conv2d, Stream, output_i8};
@@ -25,7 +25,9 @@ pub const fn may_overwrite(size: [u32; 2], stride: [u32; 2], dilation: [u32; 2],
     matches!((size, stride, dilation), ([3, 3], [1, 1], [1, 1])) && top <= 1 && channels.is_multiple_of(16)
 }
 
-/// Convolves, with sums in registers where the core has instructions for it.
+/// Convolves, with sums in registers where the core has instructions for it. Always inlined: where the convolution is a constant, other
+/// kernels than its own are not linked.
+#[inline(always)]
 pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
     if let Some(planes) = Planes::of(p)
         && io.is_shifted_by_multiple_of(p.output[3])
@@ -37,7 +39,7 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
         }
         if !cfg!(thumbnet_helium) || io.is_in_place() {
             let Ok(words) = bytemuck::try_cast_slice_mut(scratch) else { return };
-            depthwise_planes::depthwise(p, &planes, io, words);
+            depthwise_planes::depthwise(p, &planes, Kernel::of(p, &planes), io, words);
             return;
         }
     }
@@ -53,6 +55,7 @@ pub fn depthwise(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
 
 /// Convolves pixel by pixel, all channels of a tap at once: input, weights and accumulators are then read in
 /// the order they lie in memory.
+#[inline(never)]
 fn tap_by_tap(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     // The compiler must see that they are not zero, or a panic stays in `chunks_exact`.
     let row_len = NonZeroUsize::new(p.window.size[1].saturating_mul(p.output[3]));

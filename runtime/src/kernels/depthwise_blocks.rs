@@ -43,6 +43,7 @@ pub(super) fn fits(p: &Conv2d<'_>) -> bool {
 }
 
 /// Convolves pixel by pixel; `sums` has a place for every channel.
+#[inline(never)]
 pub(super) fn depthwise(p: &Conv2d<'_>, mut io: Stream<'_>, sums: &mut [i32]) {
     let [_, height, width, channels] = p.input;
     let [batches, out_height, out_width, _] = p.output;

@@ -10,15 +10,18 @@
 use super::{Conv2d, Window};
 
 #[cfg(thumbnet_asm)]
+mod any;
+#[cfg(thumbnet_asm)]
 mod assembly;
 mod bands;
 #[cfg(thumbnet_dsp)]
 mod dsp;
+#[cfg(not(thumbnet_asm))]
 mod portable;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 
-pub(super) use bands::depthwise;
+pub(super) use bands::{Kernel, depthwise};
 
 /// Channels that are copied at the same time.
 const BLOCK: usize = 4;
@@ -46,6 +49,7 @@ pub(super) struct Planes {
 
 impl Planes {
     /// The planes of a convolution that can be computed in them.
+    #[inline(always)]
     pub fn of(p: &Conv2d<'_>) -> Option<Self> {
         let Window { size, stride, dilation, .. } = p.window;
         let fits = matches!(size, [3, 3] | [5, 5])

@@ -125,6 +125,12 @@ pub struct Channel {
     pub shift: i32,
 }
 
+/// Whether all shifts are to the right, by 1 to 22 bits: those that most assembly is made for.
+#[must_use]
+pub fn are_right_shifts(channels: &[Channel]) -> bool {
+    channels.iter().all(|channel| (-22..=-1).contains(&channel.shift))
+}
+
 /// The range that an output is clamped to: the fused activation, or −128..127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -191,6 +197,8 @@ pub struct Conv2d<'m> {
     pub weights: &'m [i8],
     /// One per output channel.
     pub channels: &'m [Channel],
+    /// Of a depthwise convolution [`are_right_shifts`] of the channels, which a compiled model knows beforehand.
+    pub right_shifts: bool,
 }
 
 /// Arguments of [`fully_connected::fully_connected`].

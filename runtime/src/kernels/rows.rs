@@ -90,23 +90,39 @@ impl<'m> Rows<'m> {
     }
 
     /// `Σ w · (x − zero_point)` of the first `count` rows. `sums` has room for a multiple of 4; what it holds beyond is of no meaning.
-    #[inline(never)]
+    /// Always inlined: where the layout is a constant, the other one is not linked.
+    #[inline(always)]
     pub fn sums(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
-        let zero_point = x.zero_point;
-        #[cfg(thumbnet_dsp)]
-        if self.layout == Layout::Pairs && super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
-            return;
-        }
-        let x = x.values.get(..self.inputs).unwrap_or(&[]);
-        #[cfg(thumbnet_helium)]
-        if self.layout == Layout::Plain && super::helium_rows::sums(self.weights, count, x, zero_point, sums) {
-            return;
-        }
         match self.layout {
-            Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
-            // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
-            _ if zero_point == 0 && !cfg!(thumbnet_dsp) => centered(self.weights, count, x, sums),
-            _ => plain(self.weights, count, x, zero_point, sums),
+            // No such step is bound.
+            layout if !layout.is_built() => {}
+            Layout::Pairs => self.sums_of_pairs(count, x, sums),
+            _ => self.sums_of_rows(count, x, sums),
+        }
+    }
+
+    #[inline(never)]
+    fn sums_of_pairs(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
+        #[cfg(thumbnet_dsp)]
+        if super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
+            return;
+        }
+        let values = x.values.get(..self.inputs).unwrap_or(&[]);
+        pairs(self.weights, count, values, x.zero_point, sums);
+    }
+
+    #[inline(never)]
+    fn sums_of_rows(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
+        let values = x.values.get(..self.inputs).unwrap_or(&[]);
+        #[cfg(thumbnet_helium)]
+        if super::helium_rows::sums(self.weights, count, values, x.zero_point, sums) {
+            return;
+        }
+        // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
+        if x.zero_point == 0 && !cfg!(thumbnet_dsp) {
+            centered(self.weights, count, values, sums);
+        } else {
+            plain(self.weights, count, values, x.zero_point, sums);
         }
     }
 }

@@ -2,11 +2,36 @@
 
 use super::Window;
 
-impl Window {
-    /// Batch, row and column of every output pixel, in the order they are stored.
+/// The output pixels of an image: batch, row and column, in the order they are stored.
+pub(super) struct Outputs {
+    size: [usize; 3],
+    next: [usize; 3],
+}
+
+impl Iterator for Outputs {
+    type Item = [usize; 3];
+
     #[inline(always)]
-    pub(super) fn outputs(&self, [batches, height, width, _]: [usize; 4]) -> impl Iterator<Item = [usize; 3]> + use<> {
-        (0..batches).flat_map(move |n| (0..height).flat_map(move |y| (0..width).map(move |x| [n, y, x])))
+    fn next(&mut self) -> Option<[usize; 3]> {
+        let ([batches, height, width], [n, y, x]) = (self.size, self.next);
+        if n >= batches {
+            return None;
+        }
+        self.next = match (x.wrapping_add(1) < width, y.wrapping_add(1) < height) {
+            (true, _) => [n, y, x.wrapping_add(1)],
+            (false, true) => [n, y.wrapping_add(1), 0],
+            (false, false) => [n.wrapping_add(1), 0, 0],
+        };
+        Some([n, y, x])
+    }
+}
+
+impl Window {
+    /// Batch, row and column of every output pixel.
+    #[inline(always)]
+    pub(super) const fn outputs(&self, [batches, height, width, _]: [usize; 4]) -> Outputs {
+        let batches = if height == 0 || width == 0 { 0 } else { batches };
+        Outputs { size: [batches, height, width], next: [0; 3] }
     }
 
     /// The row (axis 0) or column (axis 1) of the first tap for output `at`; negative in the padding.

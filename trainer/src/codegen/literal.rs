@@ -127,7 +127,8 @@ structs! {
     Clamp, Clamp { min, max };
     Scale, Scale { multiplier, shift };
     Conv2d<'_>, Conv2d {
-        input, output, window, input_zero_point, output_zero_point, clamp, rounding, layout, weights, channels
+        input, output, window, input_zero_point, output_zero_point, clamp, rounding, layout, weights, channels,
+        right_shifts
     };
     FullyConnected<'_>, FullyConnected {
         rows, inputs, outputs, input_zero_point, output_zero_point, clamp, rounding, layout, weights, channels

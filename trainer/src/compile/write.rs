@@ -77,7 +77,9 @@ fn info(program: &Program) -> Result<Vec<u8>> {
         offset: bytemuck::cast_slice(&program.offset),
         macs: program.macs(),
     };
-    postcard::to_stdvec(&info).context("the description of the model cannot be encoded")
+    let mut bytes = Vec::new();
+    info.write(&mut |part| bytes.extend_from_slice(part));
+    Ok(bytes)
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a String>) -> Result<String> {

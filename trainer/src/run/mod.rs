@@ -12,6 +12,7 @@ mod target;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use thumbnet::format::{DType, Op};
+use thumbnet::kernels::Layout;
 use thumbnet::{Model, Observer};
 
 use crate::codegen::Module;
@@ -139,8 +140,8 @@ pub fn compiled_code_len(module: &Module, target: Target) -> Result<Option<u64>>
 /// The features of the runtime that bring a model's operators and the layouts of their weights, sorted.
 #[must_use]
 pub fn features(model: &Model<'_>) -> Vec<&'static str> {
-    let mut all: Vec<_> =
-        model.steps().flat_map(|step| [step.op.feature(), step.op.layout_feature()]).flatten().collect();
+    let names = |op: &Op| [Some(op.name()), op.layout().map(Layout::name)];
+    let mut all: Vec<_> = model.steps().flat_map(|step| names(&step.op)).flatten().collect();
     all.sort_unstable();
     all.dedup();
     all

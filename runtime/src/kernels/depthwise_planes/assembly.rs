@@ -9,7 +9,7 @@
 //! and lr the four sums. Everything else lies on the stack.
 
 use super::bands::{Rows, Source, padding};
-use super::{BLOCK, Planes};
+use super::{BLOCK, Planes, any};
 use crate::fixed::Rounding;
 use crate::kernels::Conv2d;
 
@@ -20,9 +20,32 @@ use super::v7m as family;
 
 pub(super) use self::family::{finish, gather};
 
-/// Shifts to the right that the assembly can do, as in `finish`.
-pub(super) fn fits(p: &Conv2d<'_>) -> bool {
-    p.rounding == Rounding::Double && p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift))
+/// What computes four channels of a band: which windows and outputs it is for is known before the first band.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Kernel {
+    rows: fn(Self, &Conv2d<'_>, &Planes, &[u32], &Rows, &mut [i8]),
+    assembly: fn(&Plan),
+}
+
+impl Kernel {
+    /// The assembly can do what is rounded twice, by the shifts of `finish`. Always inlined: where the convolution is a constant, no
+    /// other kernel is linked.
+    #[inline(always)]
+    pub fn of(p: &Conv2d<'_>, planes: &Planes) -> Self {
+        if p.rounding == Rounding::Double && p.right_shifts {
+            // The clamp begins at the output's zero point or above it.
+            let is_activated = i32::from(p.clamp.min) >= p.output_zero_point;
+            Self { rows, assembly: family::kernel(planes, is_activated) }
+        } else {
+            Self { rows: |_, p, planes, words, rows, y| any::rows(p, planes, words, rows, y), assembly: |_| {} }
+        }
+    }
+
+    /// Computes four channels of a band; `y` starts with the first output of the first one.
+    #[inline(always)]
+    pub(super) fn run(self, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
+        (self.rows)(self, p, planes, words, rows, y);
+    }
 }
 
 /// The words of a plane, where `from` and `to` have all that is read and written: four bytes of column `i` and pair `k` at
@@ -104,10 +127,9 @@ pub(super) struct Plan {
     padding: u32,
 }
 
-/// Computes four channels of a band, but for the clamp; `y` starts with the first output of the first one. The planes are those of
-/// the convolution, so that they have all words of the windows of an even number of its rows.
-#[inline(always)]
-pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
+/// Computes four channels of a band, but for the clamp. The planes are those of the convolution, so that they have all words of the
+/// windows of an even number of its rows.
+fn rows(kernel: Kernel, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
     let &Rows { first, count, width, step } = rows;
     let row = width.wrapping_mul(step);
     let taps = planes.size.wrapping_mul(planes.size);
@@ -142,7 +164,7 @@ pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, 
         padding: padding(p),
         ..Plan::default()
     };
-    family::rows(planes, &plan, i32::from(p.clamp.min) >= p.output_zero_point);
+    (kernel.assembly)(&plan);
 }
 
 /// A function that computes all rows of four channels: rows by fours, and then one or two. `$window` gives the sums of four or two

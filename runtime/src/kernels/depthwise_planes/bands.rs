@@ -4,7 +4,9 @@
 use super::assembly as inner;
 #[cfg(not(thumbnet_asm))]
 use super::portable as inner;
-use super::{BLOCK, Planes, portable};
+pub(in super::super) use inner::Kernel;
+
+use super::{BLOCK, Planes};
 use crate::kernels::{Conv2d, Stream};
 
 /// Pairs of rows of four channels of an image, and where they go to.
@@ -34,11 +36,17 @@ pub(super) struct Rows {
 }
 
 /// Convolves; `words` has room for the planes.
-pub(in super::super) fn depthwise(p: &Conv2d<'_>, planes: &Planes, mut io: Stream<'_>, words: &mut [u32]) {
+#[inline(never)]
+pub(in super::super) fn depthwise(
+    p: &Conv2d<'_>,
+    planes: &Planes,
+    kernel: Kernel,
+    mut io: Stream<'_>,
+    words: &mut [u32],
+) {
     let [batches, height, width, step] = p.output;
     let Some(words) = words.get_mut(..planes.plane().saturating_mul(BLOCK)) else { return };
     words.fill(padding(p));
-    let is_portable = !inner::fits(p);
     for n in 0..batches {
         for first in (0..step).step_by(BLOCK) {
             for oy in (0..height).step_by(planes.band.max(1)) {
@@ -48,11 +56,7 @@ pub(in super::super) fn depthwise(p: &Conv2d<'_>, planes: &Planes, mut io: Strea
                 let len = count.wrapping_mul(width).wrapping_sub(1).wrapping_mul(step).wrapping_add(BLOCK);
                 let Some(y) = io.outputs(start.wrapping_add(first), len) else { return };
                 let rows = Rows { first, count, width, step };
-                if is_portable {
-                    portable::rows(p, planes, words, &rows, y);
-                } else {
-                    inner::rows(p, planes, words, &rows, y);
-                }
+                kernel.run(p, planes, words, &rows, y);
             }
         }
     }

@@ -172,15 +172,16 @@ fn gather_pairs(from: &Source<'_>, planes: &Planes, plane: usize, to: &mut [u32]
     }
 }
 
-/// Computes all rows of a plan. `is_activated`: the clamp begins at the output's zero point or above it.
-pub(super) fn rows(planes: &Planes, plan: &Plan, is_activated: bool) {
+/// What computes all rows of a plan. `is_activated`: the clamp begins at the output's zero point or above it.
+#[inline(always)]
+pub(super) fn kernel(planes: &Planes, is_activated: bool) -> fn(&Plan) {
     match (planes.size, planes.stride, is_activated) {
-        (3, 1, true) => rows_3x3_activated(plan),
-        (3, 1, false) => rows_3x3(plan),
-        (3, _, true) => rows_3x3_stride_2_activated(plan),
-        (3, _, false) => rows_3x3_stride_2(plan),
-        (_, 1, _) => rows_5x5(plan),
-        (_, _, _) => rows_5x5_stride_2(plan),
+        (3, 1, true) => rows_3x3_activated,
+        (3, 1, false) => rows_3x3,
+        (3, _, true) => rows_3x3_stride_2_activated,
+        (3, _, false) => rows_3x3_stride_2,
+        (_, 1, _) => rows_5x5,
+        (_, _, _) => rows_5x5_stride_2,
     }
 }
 

@@ -1,21 +1,27 @@
-//! The inner loops of `depthwise_planes` for cores that have none of their own, and for what theirs cannot do.
+//! The inner loops of `depthwise_planes` for cores that have none of their own in assembly.
 
-use super::bands::Rows;
-#[cfg(not(thumbnet_asm))]
-use super::bands::{Source, in_pair};
+use super::bands::{Rows, Source, in_pair};
 use super::{BLOCK, Planes};
 use crate::kernels::{Channel, Conv2d, output_i8};
 
-#[cfg(not(thumbnet_asm))]
-pub(super) const fn fits(_: &Conv2d<'_>) -> bool {
-    true
+/// What computes four channels of a band.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Kernel;
+
+impl Kernel {
+    pub const fn of(_: &Conv2d<'_>, _: &Planes) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    pub(super) fn run(self, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows_of: &Rows, y: &mut [i8]) {
+        rows(p, planes, words, rows_of, y);
+    }
 }
 
-#[cfg(not(thumbnet_asm))]
 pub(super) const fn finish(_: &Conv2d<'_>, _: &mut [i8]) {}
 
 /// Copies pairs of rows; `to` starts with the first pair of the first column of the first plane.
-#[cfg(not(thumbnet_asm))]
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
     for column in 0..from.columns {
         for pair in 0..from.pairs {
@@ -93,7 +99,6 @@ fn convolve<const SIZE: usize, const STRIDE: usize, const REACH: usize>(
 }
 
 /// Moves words of every column to the front, from [`Planes::advance`] behind.
-#[cfg(not(thumbnet_asm))]
 pub(super) fn keep(planes: &Planes, kept: usize, words: &mut [u32]) {
     for column in words.chunks_exact_mut(planes.pairs.max(1)) {
         for pair in 0..kept {

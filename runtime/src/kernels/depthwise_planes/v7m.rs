@@ -81,13 +81,14 @@ pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
     }
 }
 
-/// Computes all rows of a plan.
-pub(super) fn rows(planes: &Planes, plan: &Plan, _is_activated: bool) {
+/// What computes all rows of a plan.
+#[inline(always)]
+pub(super) fn kernel(planes: &Planes, _is_activated: bool) -> fn(&Plan) {
     match (planes.size, planes.stride) {
-        (3, 1) => rows_3x3(plan),
-        (3, _) => rows_3x3_stride_2(plan),
-        (_, 1) => rows_5x5(plan),
-        (_, _) => rows_5x5_stride_2(plan),
+        (3, 1) => rows_3x3,
+        (3, _) => rows_3x3_stride_2,
+        (_, 1) => rows_5x5,
+        (_, _) => rows_5x5_stride_2,
     }
 }
 
