@@ -15,6 +15,8 @@ mod bands;
 #[cfg(thumbnet_dsp)]
 mod dsp;
 mod portable;
+#[cfg(thumbnet_v6m)]
+mod v6m;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 

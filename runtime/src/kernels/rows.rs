@@ -101,7 +101,7 @@ impl<'m> Rows<'m> {
         match self.layout {
             Layout::Pairs => pairs(self.weights, count, x, zero_point, sums),
             // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
-            _ if zero_point == 0 && !cfg!(thumbnet_dsp) => centered(self.weights, count, x, sums),
+            _ if zero_point == 0 && !cfg!(any(thumbnet_dsp, thumbnet_halves)) => centered(self.weights, count, x, sums),
             _ => plain(self.weights, count, x, zero_point, sums),
         }
     }

@@ -1,12 +1,12 @@
 //! The inner loops of `depthwise_planes` for cores that have none of their own, and for what theirs cannot do.
 
 use super::bands::Rows;
-#[cfg(not(thumbnet_asm))]
+#[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
 use super::bands::{Source, in_pair};
 use super::{BLOCK, Planes};
 use crate::kernels::{Channel, Conv2d, output_i8};
 
-#[cfg(not(thumbnet_asm))]
+#[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
 pub(super) const fn fits(_: &Conv2d<'_>) -> bool {
     true
 }
@@ -15,7 +15,7 @@ pub(super) const fn fits(_: &Conv2d<'_>) -> bool {
 pub(super) const fn finish(_: &Conv2d<'_>, _: &mut [i8]) {}
 
 /// Copies pairs of rows; `to` starts with the first pair of the first column of the first plane.
-#[cfg(not(thumbnet_asm))]
+#[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
     for column in 0..from.columns {
         for pair in 0..from.pairs {
