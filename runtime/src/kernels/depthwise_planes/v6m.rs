@@ -14,9 +14,14 @@ use crate::kernels::{Channel, Conv2d};
 
 pub(super) use super::portable::{finish, keep};
 
-/// What the assembly copies to its stack but for the last four, where the weights follow; it counts on the order of the fields.
+/// What the assembly keeps in registers, the first four, and what it copies to its stack; it counts on the order of the fields.
 #[repr(C)]
-struct Plan<const TAPS: usize> {
+struct Plan {
+    /// Bytes of a column, what `requantize` adds, least minus greatest output, and the greatest.
+    column_len: usize,
+    constant: i32,
+    range: i32,
+    most: i32,
     /// The first column of the window, and bytes to the one of the next output.
     column: *const u32,
     step: usize,
@@ -30,14 +35,12 @@ struct Plan<const TAPS: usize> {
     /// Both halves of the multiplier, and how far to the right.
     multiplier: [u32; 2],
     shift: i32,
-    /// `[column][row]`.
-    weights: [i32; TAPS],
-    /// Bytes of a column, what `requantize` adds, least minus greatest output, and the greatest.
-    column_len: usize,
-    constant: i32,
-    range: i32,
-    most: i32,
+    /// `[column][row]`, as many as the window has.
+    weights: [i32; MOST],
 }
+
+/// Taps of the largest window.
+const MOST: usize = 25;
 
 /// A value and the one below it of channel `$channel`, to its plane.
 macro_rules! in_pair {
@@ -113,32 +116,27 @@ pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, 
     for ((plane, number), first) in planes_of_channels.zip(0..BLOCK) {
         let (Some(channel), Some(weights)) = (p.channels.get(number), p.weights.get(number..)) else { return };
         let Some(y) = y.get_mut(first..) else { return };
-        match (planes.size, planes.stride) {
-            (3, 1) => convolve::<3, 9>(p, planes, (channel, weights), plane, rows, y, pair_3x3),
-            (3, _) => convolve::<3, 9>(p, planes, (channel, weights), plane, rows, y, pair_3x3_stride_2),
-            (_, _) => convolve::<5, 25>(p, planes, (channel, weights), plane, rows, y, pair_5x5),
-        }
+        convolve(p, planes, (channel, weights), plane, rows, y);
     }
 }
 
 /// Computes one channel, two rows at the same time.
-#[inline(always)]
-fn convolve<const SIZE: usize, const TAPS: usize>(
+fn convolve(
     p: &Conv2d<'_>,
     planes: &Planes,
     (channel, weights): (&Channel, &[i8]),
     plane: &[u32],
     rows: &Rows,
     y: &mut [i8],
-    two_rows: unsafe fn(&Plan<TAPS>),
 ) {
     if !has_all(planes, plane, rows, y) {
         return;
     }
-    let mut columns = [0i32; TAPS];
+    let mut columns = [0i32; MOST];
     let mut in_rows = weights.iter().step_by(rows.step.max(1));
-    for row in 0..SIZE {
-        for (to, &w) in columns.iter_mut().skip(row).step_by(SIZE).zip(&mut in_rows) {
+    for row in 0..planes.size {
+        for (to, &w) in columns.iter_mut().skip(row).step_by(planes.size.max(1)).zip(in_rows.by_ref().take(planes.size))
+        {
             *to = w.into();
         }
     }
@@ -146,9 +144,14 @@ fn convolve<const SIZE: usize, const TAPS: usize>(
     let bias = channel.bias.wrapping_sub(all.wrapping_mul(p.input_zero_point));
     let [least, most] = [p.clamp.min, p.clamp.max].map(i32::from);
     let row = rows.width.wrapping_mul(rows.step);
+    let column_len = planes.pairs.wrapping_mul(size_of::<u32>());
     let mut plan = Plan {
+        column_len,
+        constant: p.output_zero_point.wrapping_sub(least).wrapping_mul(2).wrapping_add(1) << (!channel.shift & 31),
+        range: least.wrapping_sub(most),
+        most,
         column: plane.as_ptr(),
-        step: planes.pairs.wrapping_mul(4).wrapping_mul(planes.stride),
+        step: column_len.wrapping_mul(planes.stride),
         left: rows.width,
         y: [y.as_mut_ptr(); 2],
         y_step: rows.step,
@@ -156,10 +159,6 @@ fn convolve<const SIZE: usize, const TAPS: usize>(
         multiplier: [channel.multiplier as u32 >> 16, channel.multiplier as u32 & 0xffff],
         shift: channel.shift.wrapping_neg(),
         weights: columns,
-        column_len: planes.pairs.wrapping_mul(4),
-        constant: p.output_zero_point.wrapping_sub(least).wrapping_mul(2).wrapping_add(1) << (!channel.shift & 31),
-        range: least.wrapping_sub(most),
-        most,
     };
     for oy in (0..rows.count).step_by(2) {
         let upper = y.as_mut_ptr().wrapping_add(oy.wrapping_mul(row));
@@ -169,7 +168,11 @@ fn convolve<const SIZE: usize, const TAPS: usize>(
         // SAFETY: `has_all` says that all columns of the windows of both rows have their words, and each output its byte.
         #[allow(unsafe_code, reason = "assembly")]
         unsafe {
-            two_rows(&plan);
+            match (planes.size, planes.stride) {
+                (3, 1) => two_rows_3x3(&plan),
+                (3, _) => two_rows_3x3_stride_2(&plan),
+                (_, _) => two_rows_5x5(&plan),
+            }
         }
     }
 }
@@ -308,29 +311,29 @@ macro_rules! output {
     };
 }
 
-/// A function that computes two rows: how it copies the plan, how long the copy is, and the window.
+/// A function that computes two rows: how it copies what is on the stack, how long that is, and the window.
 macro_rules! two_rows {
-    ($name:ident, $taps:literal, $copy:expr, $len:literal, $window:expr) => {
+    ($name:ident, $copy:expr, $len:literal, $window:expr) => {
         /// Computes two rows of outputs.
         ///
         /// # Safety
         /// The windows of all outputs are there, and the outputs.
         #[allow(unsafe_code, reason = "the compiler keeps sums, weights and pointers in memory")]
         #[inline(never)]
-        unsafe fn $name(plan: &Plan<$taps>) {
+        unsafe fn $name(plan: &Plan) {
             // SAFETY: the plan is copied to the stack, which is left as it was, and so are all registers above r5. What lies where the
             // plan says is read and written as whoever made it has proven; words are aligned.
             unsafe {
                 asm!(
                     save_high!(),
                     concat!("sub sp, #", $len),
-                    "mov r1, sp",
-                    $copy,
                     "ldm r0!, {{r2, r3, r4, r5}}",
                     "mov r8, r2",
                     "mov r10, r3",
                     "mov r11, r4",
                     "mov r12, r5",
+                    "mov r1, sp",
+                    $copy,
                     "movs r2, #128",
                     "lsls r2, r2, #8",
                     "mov lr, r2",
@@ -374,8 +377,7 @@ macro_rules! copy_6 {
 }
 
 two_rows!(
-    pair_3x3,
-    9,
+    two_rows_3x3,
     concat!(copy_6!(), copy_6!(), copy_6!(), "ldm r0!, {{r2}}\n", "stm r1!, {{r2}}\n"),
     "80",
     concat!(
@@ -388,8 +390,7 @@ two_rows!(
 );
 
 two_rows!(
-    pair_3x3_stride_2,
-    9,
+    two_rows_3x3_stride_2,
     concat!(copy_6!(), copy_6!(), copy_6!(), "ldm r0!, {{r2}}\n", "stm r1!, {{r2}}\n"),
     "80",
     concat!(
@@ -402,8 +403,7 @@ two_rows!(
 );
 
 two_rows!(
-    pair_5x5,
-    25,
+    two_rows_5x5,
     concat!(
         copy_6!(),
         copy_6!(),
