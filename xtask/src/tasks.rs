@@ -34,6 +34,7 @@ pub fn test(full: bool) -> Result<()> {
     });
     // Each family of kernels is code of its own; the last one goes by the core's name.
     for (family, target, flags) in [
+        ("v6m", "thumbv6m-none-eabi", ""),
         ("v7m", "thumbv7m-none-eabi", ""),
         ("dsp", "thumbv7em-none-eabihf", ""),
         ("helium", "thumbv8m.main-none-eabihf", "-C target-cpu=cortex-m55"),

@@ -9,7 +9,7 @@ use core::num::NonZeroUsize;
 
 use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
 use super::strided::{Strided, copy_rows};
-use super::{Channel, Conv2d, Layout, Stream, output_i8, pairs, winograd};
+use super::{Channel, Conv2d, Layout, Stream, halves, output_i8, pairs, winograd};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
@@ -18,13 +18,13 @@ const PIXELS: usize = 2;
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     match p.layout {
-        Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()),
+        Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()).max(halves::scratch_len(p)),
         Layout::Pairs => pairs::scratch_len(p),
         Layout::Winograd => winograd::scratch_len(p),
     }
 }
 
-pub(super) fn column_len(p: &Conv2d<'_>) -> usize {
+pub(super) const fn column_len(p: &Conv2d<'_>) -> usize {
     let [height, width] = p.window.size;
     height.saturating_mul(width).saturating_mul(p.input[3])
 }
@@ -53,6 +53,11 @@ fn plain(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
     #[cfg(thumbnet_helium)]
     if super::conv_helium::fits(p) {
         super::conv_helium::conv2d(p, io, scratch);
+        return;
+    }
+    #[cfg(thumbnet_halves)]
+    if halves::fits(p) {
+        halves::conv2d(p, io, scratch);
         return;
     }
     let len = column_len(p);
@@ -237,9 +242,9 @@ fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
 #[inline(never)]
 fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i8]) {
     let len = x0.len();
-    #[cfg(thumbnet_asm)]
+    #[cfg(thumbnet_dsp)]
     let done = super::conv_2x2::two_pixels(p, [x0, x1], y0, y1);
-    #[cfg(not(thumbnet_asm))]
+    #[cfg(not(thumbnet_dsp))]
     let done = 0;
     if done == y0.len() {
         return;
@@ -269,9 +274,9 @@ fn two_pixels(p: &Conv2d<'_>, x0: &[i16], x1: &[i16], y0: &mut [i8], y1: &mut [i
 
 #[inline(never)]
 fn one_pixel(p: &Conv2d<'_>, x: &[i16], y: &mut [i8]) {
-    #[cfg(thumbnet_asm)]
+    #[cfg(thumbnet_dsp)]
     let done = super::conv_2x2::one_pixel(p, x, y);
-    #[cfg(not(thumbnet_asm))]
+    #[cfg(not(thumbnet_dsp))]
     let done = 0;
     if done == y.len() {
         return;

@@ -1,16 +1,12 @@
-//! Convolution in assembly: two pixels by two channels, from the products to the bytes of the output. `dsp` and `v7m` have the
-//! parts that differ by core.
+//! Convolution in assembly: two pixels by two channels, from the products to the bytes of the output.
 //!
 //! Everything that a pair of channels needs happens in one block of assembly, so that accumulators never leave their
 //! registers: bias, products ([`four_by_2x2`]), requantization ([`finish`]), clamp, store.
 
 use core::arch::asm;
 
-#[cfg(thumbnet_dsp)]
 use super::dsp::{four_by_2x2, one_by_2x2};
 use super::finish::{between, finish, saturate};
-#[cfg(thumbnet_v7m)]
-use super::v7m::{four_by_2x2, one_by_2x2};
 use super::{Channel, Clamp, Conv2d};
 use crate::fixed::Rounding;
 

@@ -9,15 +9,16 @@
 
 use super::{Conv2d, Window};
 
-#[cfg(thumbnet_asm)]
 mod any;
 #[cfg(thumbnet_asm)]
 mod assembly;
 mod bands;
 #[cfg(thumbnet_dsp)]
 mod dsp;
-#[cfg(not(thumbnet_asm))]
+#[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
 mod portable;
+#[cfg(thumbnet_v6m)]
+mod v6m;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 

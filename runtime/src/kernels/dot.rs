@@ -148,7 +148,15 @@ fn fours_4(weights: &[i8], x: &[i8], zero_point: i32) -> (usize, [i32; 4]) {
         let len = x.len() / 4 * 4;
         (len, super::dsp::dot_4(weights, x.len(), x.get(..len).unwrap_or(&[]), zero_point))
     }
-    #[cfg(not(thumbnet_dsp))]
+    #[cfg(thumbnet_v6m)]
+    {
+        (x.len(), super::v6m::dot_4(weights, x, zero_point))
+    }
+    #[cfg(thumbnet_v7m)]
+    {
+        (x.len(), super::v7m::dot_4(weights, x, zero_point))
+    }
+    #[cfg(not(any(thumbnet_dsp, thumbnet_halves)))]
     {
         let _ = (weights, x, zero_point);
         (0, [0; 4])

@@ -1,4 +1,4 @@
-//! From accumulators to bytes, in assembly: what ends the loops of `conv_2x2`.
+//! From accumulators to bytes, in assembly: what ends the loops of `conv_2x2` and `halves`.
 //!
 //! Requantization of `a` by multiplier `m` and a shift to the right by `n` in 1..=22 takes four to six instructions:
 //! `h = round(2a·m / 2^32)`, one less where it is negative (half away from zero), then
@@ -66,12 +66,14 @@ macro_rules! finish {
         )
     };
     (@fast $clamp:ident, $a:literal, $y:literal) => {
+        concat!($crate::kernels::finish::finish!(@value $clamp, $a), "strb ", $a, ", [", $y, "], #1\n")
+    };
+    (@value $clamp:ident, $a:literal) => {
         concat!(
             "lsl ", $a, ", ", $a, ", #1\n",
             $crate::kernels::finish::offset_product!($a),
             "asr ", $a, ", ", $a, ", r2\n",
             $clamp!($a),
-            "strb ", $a, ", [", $y, "], #1\n",
         )
     };
     // Any shift; `r2` is how far to the right, negative for the left.
@@ -113,6 +115,7 @@ macro_rules! saturate {
 }
 
 /// Between r0 and r12.
+#[cfg(thumbnet_dsp)]
 macro_rules! between {
     ($a:literal) => {
         concat!(
@@ -122,4 +125,6 @@ macro_rules! between {
     };
 }
 
-pub(super) use {between, finish, offset_product, saturate};
+#[cfg(thumbnet_dsp)]
+pub(super) use between;
+pub(super) use {finish, offset_product, saturate};

@@ -22,7 +22,7 @@ pub mod arg_max;
 mod asm_eltwise;
 pub mod concat;
 pub mod conv2d;
-#[cfg(thumbnet_asm)]
+#[cfg(thumbnet_dsp)]
 mod conv_2x2;
 #[cfg(thumbnet_helium)]
 mod conv_helium;
@@ -56,6 +56,7 @@ pub mod fft;
 mod finish;
 mod framing;
 pub mod fully_connected;
+mod halves;
 #[cfg(thumbnet_helium)]
 mod helium_columns;
 #[cfg(thumbnet_helium)]
@@ -88,6 +89,8 @@ mod strided;
 pub mod svdf;
 pub mod transpose_conv;
 pub mod up_to;
+#[cfg(thumbnet_v6m)]
+mod v6m;
 #[cfg(thumbnet_v7m)]
 mod v7m;
 pub mod view;
@@ -104,6 +107,8 @@ pub const FAMILY: &str = if cfg!(thumbnet_dsp) {
     "dsp"
 } else if cfg!(thumbnet_v7m) {
     "v7m"
+} else if cfg!(thumbnet_v6m) {
+    "v6m"
 } else if cfg!(thumbnet_helium) {
     "helium"
 } else {

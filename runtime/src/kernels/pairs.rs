@@ -62,12 +62,15 @@ pub(super) fn scratch_len(p: &Conv2d<'_>) -> usize {
 
 /// Bytes of copied columns: none where every window lies in the image whole, with rows of whole fours.
 fn copies_len(p: &Conv2d<'_>) -> usize {
+    let has_whole_rows = p.window.size[1].saturating_mul(p.input[3]).is_multiple_of(4);
+    if is_inside(p) && has_whole_rows { 0 } else { padded(column_len(p)).saturating_mul(PIXELS) }
+}
+
+/// Whether every window lies in the image whole.
+pub(super) fn is_inside(p: &Conv2d<'_>) -> bool {
     let ([_, rows, columns, _], [down, across]) = (p.output, p.window.stride);
     let starts = [(rows, down), (columns, across)].map(|(count, step)| count.saturating_sub(1).saturating_mul(step));
-    let is_inside =
-        p.window.pad == [0, 0] && last_corner(p).is_some_and(|[row, column]| starts[0] <= row && starts[1] <= column);
-    let has_whole_rows = p.window.size[1].saturating_mul(p.input[3]).is_multiple_of(4);
-    if is_inside && has_whole_rows { 0 } else { padded(column_len(p)).saturating_mul(PIXELS) }
+    p.window.pad == [0, 0] && last_corner(p).is_some_and(|[row, column]| starts[0] <= row && starts[1] <= column)
 }
 
 /// Convolves; `scratch` starts at a multiple of 4 bytes.
@@ -97,7 +100,7 @@ pub(super) fn conv2d(p: &Conv2d<'_>, mut io: Stream<'_>, scratch: &mut [i8]) {
 }
 
 /// The same convolution; one that looks at single pixels sees all of them in one row, where a window has no neighbours.
-fn flat<'m>(p: &Conv2d<'m>) -> Conv2d<'m> {
+pub(super) fn flat<'m>(p: &Conv2d<'m>) -> Conv2d<'m> {
     let [_, _, width, channels] = p.input;
     let is_pointwise = (p.window.size, p.window.stride, p.window.pad) == ([1, 1], [1, 1], [0, 0]);
     let [n, rows, columns, outputs] = p.output;
@@ -110,7 +113,7 @@ fn flat<'m>(p: &Conv2d<'m>) -> Conv2d<'m> {
 
 /// The output pixel behind another one.
 #[inline(always)]
-fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
+pub(super) fn next(p: &Conv2d<'_>, [n, y, x]: [usize; 3]) -> [usize; 3] {
     let [_, height, width, _] = p.output;
     match (x.wrapping_add(1) < width, y.wrapping_add(1) < height) {
         (true, _) => [n, y, x.wrapping_add(1)],

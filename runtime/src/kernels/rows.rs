@@ -119,7 +119,7 @@ impl<'m> Rows<'m> {
             return;
         }
         // Without a zero point there is nothing to take away in the inner loop, which the compiler must see.
-        if x.zero_point == 0 && !cfg!(thumbnet_dsp) {
+        if x.zero_point == 0 && !cfg!(any(thumbnet_dsp, thumbnet_halves)) {
             centered(self.weights, count, values, sums);
         } else {
             plain(self.weights, count, values, x.zero_point, sums);

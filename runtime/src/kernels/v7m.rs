@@ -1,28 +1,6 @@
-//! What the assembly of [`super::conv_2x2`] is made of on cores without the DSP extension (Cortex-M3): one product per
-//! instruction, values in the order of memory.
+//! What kernels are made of on cores without the DSP extension (Cortex-M3): one product per instruction.
 
-/// One round: four weights of two rows, four values of two columns, sixteen products.
-macro_rules! four_by_2x2 {
-    () => {
-        concat!(one_by_2x2!(), one_by_2x2!(), one_by_2x2!(), one_by_2x2!())
-    };
-}
-
-/// One weight of two rows, one value of two columns.
-macro_rules! one_by_2x2 {
-    () => {
-        concat!(
-            "ldrsb r2, [r0], #1\n",
-            "ldrsb r5, [r1], #1\n",
-            "ldrsh r6, [r12], #2\n",
-            "ldrsh r7, [lr], #2\n",
-            "mla r8, r2, r6, r8\n",
-            "mla r9, r2, r7, r9\n",
-            "mla r10, r5, r6, r10\n",
-            "mla r11, r5, r7, r11\n",
-        )
-    };
-}
+use core::arch::asm;
 
 /// `round($a · r1 / 2^32)`, half up; uses r4.
 macro_rules! high_product {
@@ -31,4 +9,67 @@ macro_rules! high_product {
     };
 }
 
-pub(super) use {four_by_2x2, high_product, one_by_2x2};
+pub(super) use high_product;
+
+/// A value by a weight of each of four rows.
+macro_rules! one_by_4 {
+    () => {
+        concat!(
+            "ldrsb r4, [r0], #1\n",
+            "ldrsb r5, [r1, r2]\n",
+            "sub r4, r4, r12\n",
+            "mla r9, r5, r4, r9\n",
+            "ldrsb r5, [r1, r2, lsl #1]\n",
+            "mla r10, r5, r4, r10\n",
+            "ldrsb r5, [r1, r3]\n",
+            "mla r11, r5, r4, r11\n",
+            "ldrsb r5, [r1], #1\n",
+            "mla r8, r5, r4, r8\n",
+        )
+    };
+}
+
+/// `Σ w · (x − zero_point)` of four rows of weights that follow one another.
+#[allow(unsafe_code, reason = "the compiler has a pointer for each row, which are too many")]
+pub(super) fn dot_4(weights: &[i8], x: &[i8], zero_point: i32) -> [i32; 4] {
+    let len = x.len();
+    if len == 0 || weights.len() / 4 < len {
+        return [0; 4];
+    }
+    let (a, b, c, d): (i32, i32, i32, i32);
+    // SAFETY: `len` bytes of the vector and of each row are read, which starts `len` bytes behind the one before.
+    unsafe {
+        asm!(
+            // Four values at a time, after what is more than whole fours.
+            "ands lr, lr, #3",
+            "beq 4f",
+            "3:",
+            one_by_4!(),
+            "subs lr, #1",
+            "bne 3b",
+            "4:",
+            "bics lr, r2, #3",
+            "beq 6f",
+            "5:",
+            one_by_4!(),
+            one_by_4!(),
+            one_by_4!(),
+            one_by_4!(),
+            "subs lr, #4",
+            "bne 5b",
+            "6:",
+            inout("r0") x.as_ptr() => _,
+            inout("r1") weights.as_ptr() => _,
+            in("r2") len,
+            in("r3") len * 3,
+            out("r4") _, out("r5") _,
+            inout("r8") 0 => a,
+            inout("r9") 0 => b,
+            inout("r10") 0 => c,
+            inout("r11") 0 => d,
+            in("r12") zero_point,
+            inout("lr") len => _,
+        );
+    }
+    [a, b, c, d]
+}

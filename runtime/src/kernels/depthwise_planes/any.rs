@@ -1,10 +1,15 @@
-//! The inner loops of `depthwise_planes` for what assembly cannot do: little code, since few layers need it.
+//! What `depthwise_planes` shares where there is no assembly, and its inner loops for what assembly cannot do: little code, since few
+//! layers need it.
 
-use super::bands::Rows;
-use super::{BLOCK, Planes};
-use crate::kernels::{Conv2d, output_i8};
+use super::Planes;
+#[cfg(any(thumbnet_asm, thumbnet_v6m))]
+use super::{BLOCK, bands::Rows};
+use crate::kernels::Conv2d;
+#[cfg(any(thumbnet_asm, thumbnet_v6m))]
+use crate::kernels::output_i8;
 
 /// Computes four channels of a band, output by output.
+#[cfg(any(thumbnet_asm, thumbnet_v6m))]
 #[inline(never)]
 pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
     let planes_of_channels = words.chunks_exact(planes.plane().max(1)).zip(rows.first..);
@@ -30,6 +35,22 @@ pub(super) fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, 
                     *y = output_i8(sum, channel, p.rounding, p.output_zero_point, p.clamp);
                 }
                 at = at.wrapping_add(rows.step);
+            }
+        }
+    }
+}
+
+#[cfg(not(thumbnet_asm))]
+pub(super) const fn finish(_: &Conv2d<'_>, _: &mut [i8]) {}
+
+/// Moves words of every column to the front, from [`Planes::advance`] behind.
+#[cfg(not(thumbnet_asm))]
+pub(super) fn keep(planes: &Planes, kept: usize, words: &mut [u32]) {
+    for column in words.chunks_exact_mut(planes.pairs.max(1)) {
+        for pair in 0..kept {
+            let Some(&word) = column.get(pair.wrapping_add(planes.advance())) else { break };
+            if let Some(to) = column.get_mut(pair) {
+                *to = word;
             }
         }
     }

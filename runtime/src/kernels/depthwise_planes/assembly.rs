@@ -8,7 +8,7 @@
 //! (5×5 needs them for weights, and loads them again); r5 to r9 hold weights, values and what requantization needs, r10, r11, r12
 //! and lr the four sums. Everything else lies on the stack.
 
-use super::bands::{Rows, Source, padding};
+use super::bands::{Rows, padding};
 use super::{BLOCK, Planes, any};
 use crate::fixed::Rounding;
 use crate::kernels::Conv2d;
@@ -46,18 +46,6 @@ impl Kernel {
     pub(super) fn run(self, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
         (self.rows)(self, p, planes, words, rows, y);
     }
-}
-
-/// The words of a plane, where `from` and `to` have all that is read and written: four bytes of column `i` and pair `k` at
-/// `i·step + k·down`, and `below` further, and words `i·planes.pairs + k` of four planes.
-#[inline(always)]
-pub(super) fn checked(from: &Source<'_>, planes: &Planes, to: &[u32]) -> Option<usize> {
-    let (right, lowest) = (from.columns.checked_sub(1)?, from.pairs.checked_sub(1)?);
-    let last = right.checked_mul(from.step)?.checked_add(lowest.checked_mul(from.down)?)?.checked_add(from.below)?;
-    let plane = planes.plane();
-    let last_to = plane.checked_mul(BLOCK - 1)?.checked_add(right.checked_mul(planes.pairs)?)?.checked_add(lowest)?;
-    let has_all = last.checked_add(BLOCK)? <= from.x.len() && last_to < to.len();
-    has_all.then_some(plane)
 }
 
 /// Moves words of `columns` columns to the front of each, from `advance` words behind.

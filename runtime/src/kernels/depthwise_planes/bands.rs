@@ -2,8 +2,10 @@
 
 #[cfg(thumbnet_asm)]
 use super::assembly as inner;
-#[cfg(not(thumbnet_asm))]
+#[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
 use super::portable as inner;
+#[cfg(thumbnet_v6m)]
+use super::v6m as inner;
 pub(in super::super) use inner::Kernel;
 
 use super::{BLOCK, Planes};
@@ -22,6 +24,23 @@ pub(super) struct Source<'a> {
     /// Columns and pairs.
     pub columns: usize,
     pub pairs: usize,
+}
+
+#[cfg(any(thumbnet_asm, thumbnet_v6m))]
+impl Source<'_> {
+    /// The words of a plane, where this and `to` have all that is read and written: four bytes of column `i` and pair `k` at
+    /// `i·step + k·down`, and `below` further, and words `i·planes.pairs + k` of four planes.
+    #[inline(always)]
+    pub(super) fn checked(&self, planes: &Planes, to: &[u32]) -> Option<usize> {
+        let (right, lowest) = (self.columns.checked_sub(1)?, self.pairs.checked_sub(1)?);
+        let last =
+            right.checked_mul(self.step)?.checked_add(lowest.checked_mul(self.down)?)?.checked_add(self.below)?;
+        let plane = planes.plane();
+        let last_to =
+            plane.checked_mul(BLOCK - 1)?.checked_add(right.checked_mul(planes.pairs)?)?.checked_add(lowest)?;
+        let has_all = last.checked_add(BLOCK)? <= self.x.len() && last_to < to.len();
+        has_all.then_some(plane)
+    }
 }
 
 /// Four channels of a band and how their outputs lie.

@@ -15,7 +15,7 @@
 use core::arch::asm;
 
 use super::Planes;
-use super::assembly::{Plan, checked, kernel};
+use super::assembly::{Plan, kernel};
 use super::bands::Source;
 use crate::kernels::dsp_pairs::clamp_all;
 use crate::kernels::{Clamp, Conv2d};
@@ -29,7 +29,7 @@ pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
 
 /// Copies pairs of rows of four channels; `to` starts with the first pair of the first column of the first plane.
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
-    let Some(plane) = checked(from, planes, to) else { return };
+    let Some(plane) = from.checked(planes, to) else { return };
     // Two pairs at a time, where all rows are equally far apart, and then what is left.
     let twos = if from.down == from.below.wrapping_mul(2) { from.pairs / 2 } else { 0 };
     if twos > 0 {

@@ -1,5 +1,6 @@
 //! The inner loops of `depthwise_planes` for cores that have none of their own in assembly.
 
+pub(super) use super::any::{finish, keep};
 use super::bands::{Rows, Source, in_pair};
 use super::{BLOCK, Planes};
 use crate::kernels::{Channel, Conv2d, output_i8};
@@ -18,8 +19,6 @@ impl Kernel {
         rows(p, planes, words, rows_of, y);
     }
 }
-
-pub(super) const fn finish(_: &Conv2d<'_>, _: &mut [i8]) {}
 
 /// Copies pairs of rows; `to` starts with the first pair of the first column of the first plane.
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
@@ -93,18 +92,6 @@ fn convolve<const SIZE: usize, const STRIDE: usize, const REACH: usize>(
             let next = at.wrapping_add(rows.width.wrapping_mul(rows.step));
             if let Some(y) = y.get_mut(next) {
                 *y = output(lower);
-            }
-        }
-    }
-}
-
-/// Moves words of every column to the front, from [`Planes::advance`] behind.
-pub(super) fn keep(planes: &Planes, kept: usize, words: &mut [u32]) {
-    for column in words.chunks_exact_mut(planes.pairs.max(1)) {
-        for pair in 0..kept {
-            let Some(&word) = column.get(pair.wrapping_add(planes.advance())) else { break };
-            if let Some(to) = column.get_mut(pair) {
-                *to = word;
             }
         }
     }

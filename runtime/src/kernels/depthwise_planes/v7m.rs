@@ -7,7 +7,7 @@
 use core::arch::asm;
 
 use super::Planes;
-use super::assembly::{Plan, checked, kernel};
+use super::assembly::{Plan, kernel};
 use super::bands::Source;
 use crate::kernels::{Clamp, Conv2d};
 
@@ -21,9 +21,9 @@ pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
 /// Copies pairs of rows of four channels; `to` starts with the first pair of the first column of the first plane.
 #[allow(unsafe_code, reason = "a loop in Rust checks every index")]
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
-    let Some(plane) = checked(from, planes, to) else { return };
+    let Some(plane) = from.checked(planes, to) else { return };
     let outer = [from.step, planes.pairs.wrapping_mul(4), from.columns, from.pairs];
-    // SAFETY: as `checked` says; words are written aligned. What is pushed is popped.
+    // SAFETY: as `Source::checked` says; words are written aligned. What is pushed is popped.
     unsafe {
         asm!(
             "push {{r6, r7}}",
