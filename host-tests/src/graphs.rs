@@ -31,6 +31,20 @@ pub fn chain(rng: &mut impl Rng) -> Program {
     graph.finish()
 }
 
+/// A convolution of more channels than a core keeps at hand, a pool over all of the image, whose sum may need more than 16 bits, and a
+/// fully connected layer.
+pub fn wide(rng: &mut impl Rng) -> Program {
+    let shape = [1, rng.random_range(1..=20), rng.random_range(1..=20), *[3, 16, 33].choose(rng).unwrap()];
+    let mut graph = Graph::new(rng, "wide", &shape);
+    let outputs = *[1, 63, 64, 65, 66, 129].choose(graph.rng).unwrap();
+    let size = *[[1, 1], [3, 3], [2, 4]].choose(graph.rng).unwrap();
+    graph.conv(outputs, size, [1, 1], [1, 1], None);
+    let [_, height, width, _] = graph.image();
+    graph.pool_of([height, width], [1, 1], Border { top: 0, bottom: 0, left: 0, right: 0 });
+    graph.fully_connected();
+    graph.finish()
+}
+
 /// A graph of up to six steps: an image through convolutions, pools and what is element by element, or a sequence through
 /// recurrent layers.
 pub fn graph(rng: &mut impl Rng) -> Program {
@@ -247,7 +261,7 @@ impl<'r, R: Rng> Graph<'r, R> {
     }
 
     fn pool(&mut self) {
-        let [n, height, width, channels] = self.image();
+        let [_, height, width, _] = self.image();
         let size = [self.rng.random_range(1..4), self.rng.random_range(1..4)];
         let stride = [self.rng.random_range(1..3), self.rng.random_range(1..3)];
         let pad = self.border([height, width], size);
@@ -255,6 +269,12 @@ impl<'r, R: Rng> Graph<'r, R> {
         if [pad.top, pad.bottom].iter().any(|&n| n >= size[0]) || [pad.left, pad.right].iter().any(|&n| n >= size[1]) {
             return;
         }
+        self.pool_of(size, stride, pad);
+    }
+
+    /// A maximum or an average.
+    fn pool_of(&mut self, size: [u32; 2], stride: [u32; 2], pad: Border) {
+        let [n, height, width, channels] = self.image();
         let along = |len, before, after, axis: usize| (len + before + after - size[axis]) / stride[axis] + 1;
         let shape = [n, along(height, pad.top, pad.bottom, 0), along(width, pad.left, pad.right, 1), channels];
         let params = PoolParams { size, stride, pad, clamp: self.clamp() };

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use thumbnet::format::Op;
 use thumbnet::kernels::Layout;
-use thumbnet_host_tests::graphs::chain;
+use thumbnet_host_tests::graphs::{chain, wide};
 use thumbnet_host_tests::sequences::program;
 use thumbnet_trainer::compile::{Family, Optimize, compile, pack, transform};
 use thumbnet_trainer::run::{Target, run};
@@ -38,6 +38,20 @@ fn convolutions_are_the_same_on_every_core() {
         assert_eq!(found, expected, "chain {number} on {target}: {:?}", program.steps);
     }
     assert!(packed > 50, "only {packed} convolutions had packed weights");
+}
+
+#[test]
+fn wide_layers_are_the_same_on_every_core() {
+    let mut rng = StdRng::seed_from_u64(11);
+    for number in 0..24 {
+        let program = wide(&mut rng);
+        let inputs = random_inputs(&program, 2).concat();
+        let model = compile(&program, &[]).unwrap().bytes;
+        let target = [Target::M55, Target::M4, Target::M55, Target::M3][number % 4];
+        let (expected, _) = run(&model, &inputs, Target::Host).unwrap();
+        let (found, _) = run(&model, &inputs, target).unwrap();
+        assert_eq!(found, expected, "network {number} on {target}: {:?}", program.steps);
+    }
 }
 
 /// A file may have anything where rows of packed weights are filled up: it counts on no core.

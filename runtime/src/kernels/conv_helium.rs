@@ -22,7 +22,7 @@ const GROUP: usize = 64;
 pub(super) fn fits(p: &Conv2d<'_>) -> bool {
     p.rounding == Rounding::Double
         && (1..=MOST_OUTPUTS).contains(&p.output[3])
-        && p.channels.iter().all(|channel| (-31..=-1).contains(&channel.shift))
+        && p.channels.iter().all(Channel::is_shifted_right)
 }
 
 /// The third pixel's outputs lie within 64 KB of the first one's.

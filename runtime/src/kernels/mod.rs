@@ -136,6 +136,14 @@ pub fn are_right_shifts(channels: &[Channel]) -> bool {
     channels.iter().all(|channel| (-22..=-1).contains(&channel.shift))
 }
 
+#[cfg(thumbnet_helium)]
+impl Channel {
+    /// Whether it is shifted to the right, so that it is rounded twice, or is 0 behind the product.
+    fn is_shifted_right(&self) -> bool {
+        (-31..=-1).contains(&self.shift) || self.multiplier == 0
+    }
+}
+
 /// The range that an output is clamped to: the fused activation, or −128..127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

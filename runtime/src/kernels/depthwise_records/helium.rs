@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use super::{ACROSS, BLOCK, RECORD, columns, scratch_len};
 use crate::fixed::Rounding;
-use crate::kernels::{Conv2d, Stream};
+use crate::kernels::{Channel, Conv2d, Stream};
 
 /// Bias, multiplier and shift of four channels.
 type Constants = [[i32; 4]; 3];
@@ -18,7 +18,7 @@ pub(in super::super) fn fits(p: &Conv2d<'_>, scratch: &[i8]) -> bool {
     scratch_len(p).is_some_and(|needed| needed <= scratch.len())
         && scratch.as_ptr().addr().is_multiple_of(4)
         && p.rounding == Rounding::Double
-        && p.channels.iter().all(|channel| (-31..=-1).contains(&channel.shift))
+        && p.channels.iter().all(Channel::is_shifted_right)
 }
 
 /// Convolves; `scratch` has room for a row of records and one of values.
