@@ -549,6 +549,15 @@ record! {
     }
 }
 
+/// What is done for each operator by itself: the compiler knows its number, and of its parameters only its own.
+pub(crate) trait PerOp {
+    type Output;
+    /// Of the operator with this number.
+    fn run<const CODE: u32>(self) -> Self::Output;
+    /// Where there is none.
+    fn none(self) -> Self::Output;
+}
+
 /// Declares [`Op`] from one list: opcode, variant, parameters, name, and number of inputs.
 macro_rules! ops {
     ($($(#[$meta:meta])* $code:literal $variant:ident $(($params:ty))? $name:literal $inputs:expr;)*) => {
@@ -581,6 +590,15 @@ macro_rules! ops {
                 match code {
                     $($code => Some(ops!(@read words $variant $($params)?)),)*
                     _ => None,
+                }
+            }
+
+            /// Does what differs between operators, for the one with this number.
+            #[inline(always)]
+            pub(crate) fn with_code<P: PerOp>(code: u32, with: P) -> P::Output {
+                match code {
+                    $($code => with.run::<$code>(),)*
+                    _ => with.none(),
                 }
             }
 
@@ -681,17 +699,6 @@ pub struct Step<'m> {
 }
 
 impl<'m> Step<'m> {
-    /// Reads the next record.
-    #[inline(always)]
-    pub fn read(words: &mut Words<'m>) -> Option<Self> {
-        let head = words.word()?;
-        let mut record = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
-        let scratch = record.word()?;
-        let inputs = record.take((head >> 8 & 0xff) as usize)?;
-        let op = Op::read(head & 0xff, &mut record)?;
-        record.is_empty().then_some(Self { op, inputs, scratch })
-    }
-
     /// Hands the record's words to `put`. `inputs` must not be longer than [`MAX_INPUTS`].
     pub fn write(&self, put: &mut impl FnMut(u32)) {
         let mut params = 0u32;
@@ -704,19 +711,71 @@ impl<'m> Step<'m> {
     }
 }
 
-/// The steps of a program, decoded one by one. Ends early at a record that does not decode.
+/// The record of a step, whose parameters are not decoded.
 #[derive(Clone, Copy, Debug)]
-pub struct Steps<'m>(Words<'m>);
+pub(crate) struct Record<'m> {
+    pub code: u32,
+    pub inputs: &'m [u32],
+    pub scratch: u32,
+    params: Words<'m>,
+}
 
-impl<'m> Steps<'m> {
-    pub(crate) const fn new(words: &'m [u32]) -> Self {
+impl<'m> Record<'m> {
+    #[inline(always)]
+    fn read(words: &mut Words<'m>) -> Option<Self> {
+        let head = words.word()?;
+        let mut params = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
+        let scratch = params.word()?;
+        let inputs = params.take((head >> 8 & 0xff) as usize)?;
+        Some(Self { code: head & 0xff, inputs, scratch, params })
+    }
+
+    /// The operator with this number.
+    #[inline(always)]
+    pub fn op(&self, code: u32) -> Option<Op> {
+        let mut params = self.params;
+        let op = Op::read(code, &mut params)?;
+        params.is_empty().then_some(op)
+    }
+
+    /// The step, decoded.
+    #[inline(always)]
+    pub fn step(&self) -> Option<Step<'m>> {
+        Some(Step { op: self.op(self.code)?, inputs: self.inputs, scratch: self.scratch })
+    }
+}
+
+/// The records of a program, one by one. Ends early at one that is cut off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'m>(Words<'m>);
+
+impl<'m> Records<'m> {
+    pub const fn new(words: &'m [u32]) -> Self {
         Self(Words::new(words))
     }
 
     /// Whether every word was read.
-    #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<'m> Iterator for Records<'m> {
+    type Item = Record<'m>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Record<'m>> {
+        Record::read(&mut self.0)
+    }
+}
+
+/// The steps of a program, decoded one by one. Ends early at a record that does not decode.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps<'m>(Records<'m>);
+
+impl<'m> Steps<'m> {
+    pub(crate) const fn new(words: &'m [u32]) -> Self {
+        Self(Records::new(words))
     }
 }
 
@@ -725,6 +784,6 @@ impl<'m> Iterator for Steps<'m> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Step<'m>> {
-        Step::read(&mut self.0)
+        self.0.next()?.step()
     }
 }
