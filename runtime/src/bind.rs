@@ -5,8 +5,8 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, RecurrentParams, ReduceFunction,
-    SoftmaxParams, SpectrogramParams, Step, SvdfParams, Tensor,
+    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PerOp, PoolParams, Record, RecurrentParams,
+    ReduceFunction, SoftmaxParams, SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
@@ -65,10 +65,27 @@ impl<'m> Call<'m> {
     /// The step does not fit its tensors or its data, or this build lacks its operator.
     #[inline(never)]
     pub fn new(data: &'m [u8], step: &Step<'m>, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<Self, StepProblem> {
-        if !step.op.is_built() {
+        Self::of(data, &step.op, step.inputs, [a, b, y])
+    }
+
+    /// The same from the record: a function for each operator, which decodes and moves no other's parameters.
+    #[inline(always)]
+    pub(crate) fn read(
+        data: &'m [u8],
+        record: &Record<'m>,
+        a: &Tensor,
+        b: &Tensor,
+        y: &Tensor,
+    ) -> Result<Self, StepProblem> {
+        Op::with_code(record.code, Binding { data, record, tensors: [a, b, y] })
+    }
+
+    #[inline(always)]
+    fn of(data: &'m [u8], op: &Op, inputs: &[u32], [a, b, y]: [&Tensor; 3]) -> Result<Self, StepProblem> {
+        if !op.is_built() {
             return Err(StepProblem::NotBuilt);
         }
-        Ok(match &step.op {
+        Ok(match op {
             Op::Quantize => Self::Quantize { scale: y.scale, zero_point: y.zero_point },
             Op::Dequantize => Self::Dequantize { scale: a.scale, zero_point: a.zero_point },
             Op::Conv2d(p) => Self::Conv2d(convolution(data, p, a, y, true)?),
@@ -100,8 +117,8 @@ impl<'m> Call<'m> {
                 rounding: p.rounding,
                 channels: numbers(data, p.channels, last_dim(y))?,
             }),
-            Op::MaxPool2d(p) if step.inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
-            Op::AveragePool2d(p) if step.inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
+            Op::MaxPool2d(p) if inputs.len() > 1 => Self::MaxPoolUpTo(pool(p, a, y)?),
+            Op::AveragePool2d(p) if inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
             Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
             Op::Add(p) => Self::Add(sum(p, a, b, y), broadcast(a, b, y)),
@@ -171,14 +188,14 @@ impl<'m> Call<'m> {
                 })
             }
             Op::TransposeConv2d(p) => Self::TransposeConv(convolution(data, p, a, y, true)?),
-            Op::Lstm(p) if step.inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
+            Op::Lstm(p) if inputs.len() > 1 => Self::LstmFrom(long_short_term_memory(data, p, a, y)?),
             Op::Lstm(p) => Self::Lstm(long_short_term_memory(data, p, a, y)?),
-            Op::Recurrent(p) if has_length(step, b) => Self::RecurrentUpTo(recurrent_layer(data, p, a, y)?),
-            Op::Recurrent(p) if step.inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
+            Op::Recurrent(p) if has_length(inputs, b) => Self::RecurrentUpTo(recurrent_layer(data, p, a, y)?),
+            Op::Recurrent(p) if inputs.len() > 1 => Self::RecurrentFrom(recurrent_layer(data, p, a, y)?),
             Op::Recurrent(p) => Self::Recurrent(recurrent_layer(data, p, a, y)?),
-            Op::Spectrogram(p) if step.inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
+            Op::Spectrogram(p) if inputs.len() > 1 => Self::SpectrogramFrom(short_time_spectrum(data, p, a, y)?),
             Op::Spectrogram(p) => Self::Spectrogram(short_time_spectrum(data, p, a, y)?),
-            Op::Motion(p) if step.inputs.len() > 1 => Self::MotionFrom(motion_features(data, p, a, y)?),
+            Op::Motion(p) if inputs.len() > 1 => Self::MotionFrom(motion_features(data, p, a, y)?),
             Op::Motion(p) => Self::Motion(motion_features(data, p, a, y)?),
             Op::Svdf(p) => Self::Svdf(decomposed_filter(data, p, a, y)?),
             Op::Gather(p) => {
@@ -224,9 +241,30 @@ impl<'m> Call<'m> {
     }
 }
 
+/// A record and its tensors, to be bound.
+struct Binding<'a, 'm> {
+    data: &'m [u8],
+    record: &'a Record<'m>,
+    tensors: [&'a Tensor; 3],
+}
+
+impl<'m> PerOp for Binding<'_, 'm> {
+    type Output = Result<Call<'m>, StepProblem>;
+
+    #[inline(never)]
+    fn run<const CODE: u32>(self) -> Self::Output {
+        let op = self.record.op(CODE)?;
+        Call::of(self.data, &op, self.record.inputs, self.tensors)
+    }
+
+    fn none(self) -> Self::Output {
+        Err(StepProblem::Record)
+    }
+}
+
 /// Whether a recurrent layer's second input is no state but how many steps of the first are there.
-pub(crate) fn has_length(step: &Step<'_>, second: &Tensor) -> bool {
-    step.inputs.len() == 2 && second.dtype == DType::I32
+pub(crate) fn has_length(inputs: &[u32], second: &Tensor) -> bool {
+    inputs.len() == 2 && second.dtype == DType::I32
 }
 
 fn convolution<'m>(

@@ -5,7 +5,7 @@ use crate::bind::{Call, elements, has_length, is_range, last_dim, right_aligned,
 use crate::error::{FormatError, StepProblem, TensorProblem};
 use crate::fixed::Rounding;
 use crate::format::{
-    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, PcenParams, Place, RecurrentParams,
+    BinaryFunction, Border, Cell, DType, MAX_RANK, MotionParams, Op, PcenParams, Place, Record, RecurrentParams,
     ReduceFunction, SpectrogramParams, Step, Tensor,
 };
 use crate::kernels::{self, Channel, Conv2d, Layout, MatMul, Motion, Scale, Spectrogram, View, Window};
@@ -20,13 +20,17 @@ pub(crate) fn model(model: &Model<'_>) -> Result<(), FormatError> {
     }
     states(model)?;
     outputs(model)?;
-    let mut steps = model.steps();
+    let mut records = model.records();
     let mut work = 0u64;
     for step in 0..model.head().steps {
-        let own = steps.read().and_then(|record| check_step(model, step, &record));
-        work = work.saturating_add(own.map_err(|problem| FormatError::Step { step, problem })?);
+        let own = records
+            .next()
+            .ok_or(StepProblem::Record)
+            .and_then(|record| check_step(model, step, &record))
+            .map_err(|problem| FormatError::Step { step, problem })?;
+        work = work.saturating_add(own);
     }
-    if !steps.is_finished() {
+    if !records.is_finished() {
         return Err(FormatError::Section("program"));
     }
     if model.work() == work { Ok(()) } else { Err(FormatError::Work { found: model.work(), expected: work }) }
@@ -142,7 +146,10 @@ fn span_of(tensor: &Tensor) -> Span {
 }
 
 /// Checks a step and gives the work that it takes.
-fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, StepProblem> {
+fn check_step(model: &Model<'_>, number: u32, record: &Record<'_>) -> Result<u64, StepProblem> {
+    // Not moved out of its result: that would copy it.
+    let step = record.step();
+    let step = step.as_ref().map_err(|&problem| problem)?;
     let output_number = model.first_result().saturating_add(number);
     let output = tensor_of(model, output_number).ok_or(StepProblem::Record)?;
     if !step.op.arity().contains(&step.inputs.len()) {
@@ -161,7 +168,7 @@ fn check_step(model: &Model<'_>, number: u32, step: &Step<'_>) -> Result<u64, St
     let second = operand(model, step, 1).unwrap_or(first);
     types(step, [&first, &second], &output)?;
     // Not moved out of its result: that would copy it.
-    let bound = Call::new(model.data(), step, &first, &second, &output);
+    let bound = Call::read(model.data(), record, &first, &second, &output);
     let call = bound.as_ref().map_err(|&problem| problem)?;
     operator(model, step, call, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;
@@ -181,7 +188,7 @@ fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &T
         Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
             return Ok(());
         }
-        Op::Recurrent(_) if has_length(step, &operand(model, step, 1)?) => return Ok(()),
+        Op::Recurrent(_) if has_length(step.inputs, &operand(model, step, 1)?) => return Ok(()),
         Op::Spectrogram(p) => {
             let past = p.frame.checked_sub(p.hop).map(|past| past as usize);
             sound = [(DType::I16, past), (DType::I32, (p.bands as usize).checked_mul(2))];
@@ -386,7 +393,7 @@ fn operator(
             check((9..=15).contains(&p.memory_fraction) && p.reverse <= 1, StepProblem::Params)?;
             // What comes next is not there yet.
             check(p.reverse == 0 || !call.has_states(), StepProblem::Params)?;
-            check(!has_length(step, b) || is_one_length(a, b), StepProblem::Shape)?;
+            check(!has_length(step.inputs, b) || is_one_length(a, b), StepProblem::Shape)?;
             check(y.scale == 1.0 / 128.0 && y.zero_point == 0, StepProblem::Quantization)?;
             channel_scales(bound.input_channels)?;
             channel_scales(bound.recurrent_channels)

@@ -3,7 +3,9 @@
 use crate::check;
 use crate::digest::digest;
 use crate::error::FormatError;
-use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section, Steps, Tensor, Tensors, VERSION};
+use crate::format::{
+    HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Records, Section, Steps, Tensor, Tensors, VERSION,
+};
 
 /// A model borrowed from flash, every byte of it checked.
 ///
@@ -14,7 +16,7 @@ use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section,
 /// **Sections** (`check_head`, `slice`, `tables`). Each lies within the file and starts at a multiple of 16, lengths computed
 /// without overflow; counts agree with lengths; each record decodes, and the program ends with its last one. The file is borrowed
 /// as shared and never written, so what was checked is what runs: a step is bound to its kernel by the same function
-/// (`Call::new`) in the check and in the session, from the same words.
+/// (`Call::of`) in the check and in the session, from the same words.
 ///
 /// **Tensors** (`check_tensor`). Dimensions are positive and their product in bytes fits 31 bits; offset and length lie within the
 /// arena or the data, computed without overflow; offsets are multiples of 4; inputs lie apart. So the slice of a tensor exists and
@@ -41,7 +43,7 @@ use crate::format::{HEAD_BYTES, Head, Info, MAGIC, Place, RECORD_WORDS, Section,
 /// in safe Rust would write less if it were not; those in assembly compare the lengths that they are about to touch with their
 /// slices' once more. Numbers that are computed by other steps ([`crate::format::Op::Gather`]) are compared when they are used.
 ///
-/// **Layouts** (`Call::new`, `layout`). A layout other than the plain one is taken only from the operators that have it, with the
+/// **Layouts** (`Call::of`, `layout`). A layout other than the plain one is taken only from the operators that have it, with the
 /// length, the alignment, the window, the rounding and the shifts that it is made for. Bounds of its sums are the exporter's
 /// affair: a file that breaks them computes something else, within its memory.
 ///
@@ -124,6 +126,11 @@ impl<'m> Model<'m> {
     #[must_use]
     pub const fn steps(&self) -> Steps<'m> {
         Steps::new(self.program)
+    }
+
+    /// The same, not decoded.
+    pub(crate) const fn records(&self) -> Records<'m> {
+        Records::new(self.program)
     }
 
     /// Bytes of arena that a session needs.

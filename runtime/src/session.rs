@@ -4,7 +4,7 @@ use crate::arena::Span;
 use crate::bind::Call;
 use crate::error::{InputError, SessionError};
 use crate::execute::{Places, Source, Sources, execute};
-use crate::format::{DType, Place, Step, Tensor};
+use crate::format::{DType, Place, Record, Tensor};
 use crate::model::Model;
 
 /// Is told before and after each step: for digests, timing and watching.
@@ -163,35 +163,33 @@ impl<'s> Session<'s> {
     /// Runs every step once and tells `observer` of each.
     pub fn run_observed(&mut self, observer: &mut impl Observer) {
         let first = self.model.first_result();
-        let mut steps = self.model.steps();
-        for number in 0..self.model.head().steps {
-            // Not moved out of its result: that would copy it.
-            let Ok(step) = &steps.read() else { return };
-            observer.before(number as usize);
-            let done = self.model.tensors().get(first.saturating_add(number)).and_then(|output| {
-                self.step(step, &output)?;
+        for (number, record) in self.model.records().enumerate() {
+            observer.before(number);
+            let done = self.model.tensors().get(first.saturating_add(number as u32)).and_then(|output| {
+                self.step(&record, &output)?;
                 span(&output).of(self.arena)
             });
-            debug_assert!(done.is_some(), "Model::new accepted step {number}, which does not run: {step:?}");
-            observer.after(number as usize, done.unwrap_or(&[]));
+            debug_assert!(done.is_some(), "Model::new accepted step {number}, which does not run: {record:?}");
+            observer.after(number, done.unwrap_or(&[]));
         }
     }
 
     /// Runs one step. `None` is what [`Model::new`] has excluded.
     #[inline(never)]
-    fn step(&mut self, step: &Step<'s>, output: &Tensor) -> Option<()> {
+    fn step(&mut self, record: &Record<'s>, output: &Tensor) -> Option<()> {
         let model = self.model;
-        let a = model.tensors().get(*step.inputs.first()?)?;
-        let b = match step.inputs.get(1) {
-            Some(&second) => model.tensors().get(second)?,
-            None => a,
+        let a = model.tensors().get(*record.inputs.first()?)?;
+        let other = match record.inputs.get(1) {
+            Some(&second) => Some(model.tensors().get(second)?),
+            None => None,
         };
+        let b = other.as_ref().unwrap_or(&a);
         // Not moved out of its result: that would copy it.
-        let Ok(call) = &Call::new(model.data(), step, &a, &b, output) else { return None };
+        let Ok(call) = &Call::read(model.data(), record, &a, b, output) else { return None };
         let first = source(model, &a)?;
-        let second = if step.inputs.len() > 1 { source(model, &b)? } else { first };
-        let operands = Operands { model, inputs: step.inputs, first, second };
-        let scratch = Span { start: step.scratch as usize, len: call.scratch_len() };
+        let second = other.as_ref().map_or(Some(first), |b| source(model, b))?;
+        let operands = Operands { model, inputs: record.inputs, first, second };
+        let scratch = Span { start: record.scratch as usize, len: call.scratch_len() };
         let places = Places { state_len: model.state_len(), output: span(output), scratch };
         execute(call, &operands, &places, self.arena)
     }
@@ -226,7 +224,7 @@ fn source<'s>(model: &'s Model<'s>, tensor: &Tensor) -> Option<Source<'s>> {
 }
 
 fn span(tensor: &Tensor) -> Span {
-    Span::new(tensor.offset, tensor.bytes_of_checked())
+    Span::new(tensor.offset, tensor.checked_bytes())
 }
 
 fn is_i8(tensor: Tensor) -> Result<(), InputError> {

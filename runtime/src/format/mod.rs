@@ -18,5 +18,6 @@ pub use step::{
     MulParams, Op, PadParams, PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, RequantizeParams,
     ResizeParams, SoftmaxParams, SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
 };
+pub(crate) use step::{PerOp, Record, Records};
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};
 pub use words::{Encode, Words};

@@ -554,6 +554,15 @@ record! {
     }
 }
 
+/// What is done for each operator by itself: the compiler knows its number, and of its parameters only its own.
+pub(crate) trait PerOp {
+    type Output;
+    /// Of the operator with this number.
+    fn run<const CODE: u32>(self) -> Self::Output;
+    /// Where this build has none.
+    fn none(self) -> Self::Output;
+}
+
 /// Declares [`Op`] from one list: opcode, variant, parameters, name, and number of inputs.
 macro_rules! ops {
     ($($(#[$meta:meta])* $code:literal $variant:ident $(($params:ty))? $name:literal $inputs:expr;)*) => {
@@ -593,6 +602,15 @@ macro_rules! ops {
                     $($code if cfg!(feature = $name) => Ok(ops!(@read words $variant $($params)?)),)*
                     $($code)|* => Err(StepProblem::NotBuilt),
                     _ => Err(StepProblem::Record),
+                }
+            }
+
+            /// Does what differs between operators, for the one with this number.
+            #[inline(always)]
+            pub(crate) fn with_code<P: PerOp>(code: u32, with: P) -> P::Output {
+                match code {
+                    $($code if cfg!(feature = $name) => with.run::<$code>(),)*
+                    _ => with.none(),
                 }
             }
 
@@ -693,34 +711,6 @@ pub struct Step<'m> {
 }
 
 impl<'m> Step<'m> {
-    /// Reads the next record.
-    ///
-    /// # Errors
-    /// It does not decode, or this build lacks its operator or the layout of its weights.
-    // One copy, for the check and the session: it knows every operator's record.
-    #[inline(never)]
-    pub fn read(words: &mut Words<'m>) -> Result<Self, StepProblem> {
-        let (head, mut record) = Self::split(words).ok_or(StepProblem::Record)?;
-        let scratch = record.word().ok_or(StepProblem::Record)?;
-        let inputs = record.take((head >> 8 & 0xff) as usize).ok_or(StepProblem::Record)?;
-        let op = Op::read(head & 0xff, &mut record)?;
-        if !record.is_empty() {
-            return Err(StepProblem::Record);
-        }
-        if op.layout().is_some_and(|layout| !layout.is_built()) {
-            return Err(StepProblem::NotBuilt);
-        }
-        Ok(Self { op, inputs, scratch })
-    }
-
-    /// The first word of the next record, and the others.
-    #[inline(always)]
-    fn split(words: &mut Words<'m>) -> Option<(u32, Words<'m>)> {
-        let head = words.word()?;
-        let others = words.take(((head >> 16) as usize).checked_sub(1)?)?;
-        Some((head, Words::new(others)))
-    }
-
     /// Hands the record's words to `put`. `inputs` must not be longer than [`MAX_INPUTS`].
     pub fn write(&self, put: &mut impl FnMut(u32)) {
         let mut params = 0u32;
@@ -733,25 +723,80 @@ impl<'m> Step<'m> {
     }
 }
 
-/// The steps of a program, decoded one by one. Ends early at a record that does not decode.
+/// The record of a step, whose parameters are not decoded.
 #[derive(Clone, Copy, Debug)]
-pub struct Steps<'m>(Words<'m>);
+pub(crate) struct Record<'m> {
+    pub code: u32,
+    pub inputs: &'m [u32],
+    pub scratch: u32,
+    params: Words<'m>,
+}
 
-impl<'m> Steps<'m> {
-    pub(crate) const fn new(words: &'m [u32]) -> Self {
+impl<'m> Record<'m> {
+    #[inline(always)]
+    fn read(words: &mut Words<'m>) -> Option<Self> {
+        let head = words.word()?;
+        let mut params = Words::new(words.take(((head >> 16) as usize).checked_sub(1)?)?);
+        let scratch = params.word()?;
+        let inputs = params.take((head >> 8 & 0xff) as usize)?;
+        Some(Self { code: head & 0xff, inputs, scratch, params })
+    }
+
+    /// The operator with this number.
+    ///
+    /// # Errors
+    /// Its parameters do not decode, or this build lacks it or the layout of its weights.
+    #[inline(always)]
+    pub fn op(&self, code: u32) -> Result<Op, StepProblem> {
+        let mut params = self.params;
+        let op = Op::read(code, &mut params)?;
+        if !params.is_empty() {
+            return Err(StepProblem::Record);
+        }
+        if op.layout().is_some_and(|layout| !layout.is_built()) {
+            return Err(StepProblem::NotBuilt);
+        }
+        Ok(op)
+    }
+
+    /// The step, decoded. One copy of what knows every operator's record.
+    #[inline(never)]
+    pub fn step(&self) -> Result<Step<'m>, StepProblem> {
+        Ok(Step { op: self.op(self.code)?, inputs: self.inputs, scratch: self.scratch })
+    }
+}
+
+/// The records of a program, one by one. Ends early at one that is cut off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'m>(Words<'m>);
+
+impl<'m> Records<'m> {
+    pub const fn new(words: &'m [u32]) -> Self {
         Self(Words::new(words))
     }
 
     /// Whether every word was read.
-    #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.0.is_empty()
     }
+}
 
-    /// Decodes the next one, and says why it does not.
+impl<'m> Iterator for Records<'m> {
+    type Item = Record<'m>;
+
     #[inline(always)]
-    pub(crate) fn read(&mut self) -> Result<Step<'m>, StepProblem> {
-        Step::read(&mut self.0)
+    fn next(&mut self) -> Option<Record<'m>> {
+        Record::read(&mut self.0)
+    }
+}
+
+/// The steps of a program, decoded one by one. Ends early at a record that does not decode.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps<'m>(Records<'m>);
+
+impl<'m> Steps<'m> {
+    pub(crate) const fn new(words: &'m [u32]) -> Self {
+        Self(Records::new(words))
     }
 }
 
@@ -760,6 +805,6 @@ impl<'m> Iterator for Steps<'m> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Step<'m>> {
-        self.read().ok()
+        self.0.next()?.step().ok()
     }
 }

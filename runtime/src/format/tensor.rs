@@ -82,23 +82,25 @@ impl Tensor {
     #[inline(never)]
     #[must_use]
     pub fn elements(&self) -> Option<u32> {
-        let mut product = 1u32;
+        // One look at what was lost in all products is quicker than one at each.
+        let (mut product, mut lost) = (1u32, 0);
         for &dim in &self.dims {
-            product = product.checked_mul(dim)?;
+            let wide = u64::from(product).wrapping_mul(dim.into());
+            (product, lost) = (wide as u32, lost | (wide >> 32) as u32);
         }
-        (product <= i32::MAX as u32).then_some(product)
+        (lost == 0 && product <= i32::MAX as u32).then_some(product)
+    }
+
+    /// Number of bytes of a tensor that was checked, so that nothing overflows.
+    #[inline(always)]
+    pub(crate) fn checked_bytes(&self) -> u32 {
+        self.dims.iter().fold(self.dtype.size() as u32, |product, &dim| product.wrapping_mul(dim))
     }
 
     /// Number of bytes; `None` where it exceeds 2^32 − 1.
     #[must_use]
     pub fn bytes(&self) -> Option<u32> {
         self.elements()?.checked_mul(self.dtype.size() as u32)
-    }
-
-    /// [`Tensor::bytes`] of a tensor that was checked; of others any number.
-    #[inline(always)]
-    pub(crate) fn bytes_of_checked(&self) -> u32 {
-        self.dims.iter().fold(self.dtype.size() as u32, |product, &dim| product.wrapping_mul(dim))
     }
 }
 
@@ -116,8 +118,15 @@ impl Encode for Tensor {
 
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        let words = &mut Words::new(words.take(Self::WORDS)?);
-        let packed = words.word()?;
+        Self::of(words.take(RECORD_WORDS)?.first_chunk()?)
+    }
+}
+
+impl Tensor {
+    /// What a record says.
+    #[inline(always)]
+    fn of(record: &[u32; RECORD_WORDS]) -> Option<Self> {
+        let &[packed, offset, last_use, scale, zero_point, ref dims @ ..] = record;
         if packed >> 24 != 0 {
             return None;
         }
@@ -125,28 +134,28 @@ impl Encode for Tensor {
             dtype: DType::from_code(packed & 0xff)?,
             place: Place::from_code(packed >> 8 & 0xff)?,
             rank: (packed >> 16) as u8,
-            offset: words.word()?,
-            last_use: words.word()?,
-            scale: f32::from_bits(words.word()?),
-            zero_point: i32::read(words)?,
-            dims: <[u32; MAX_RANK]>::read(words)?,
+            offset,
+            last_use,
+            scale: f32::from_bits(scale),
+            zero_point: zero_point.cast_signed(),
+            dims: *dims,
         })
     }
 }
 
 /// The tensor table of a file, decoded record by record when asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Tensors<'m>(&'m [u32]);
+pub struct Tensors<'m>(&'m [[u32; RECORD_WORDS]]);
 
 impl<'m> Tensors<'m> {
     pub(crate) const fn new(words: &'m [u32]) -> Self {
-        Self(words)
+        Self(words.as_chunks().0)
     }
 
     /// Number of tensors.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.0.len() / RECORD_WORDS
+        self.0.len()
     }
 
     /// Whether there is no tensor.
@@ -159,8 +168,7 @@ impl<'m> Tensors<'m> {
     #[inline(always)]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<Tensor> {
-        let start = (index as usize).checked_mul(RECORD_WORDS)?;
-        Tensor::read(&mut Words::new(self.0.get(start..)?))
+        Tensor::of(self.0.get(index as usize)?)
     }
 
     /// All tensors in order.

@@ -252,3 +252,90 @@ pub(super) fn tanh(values: &mut [i16], integer_bits: u32) {
         );
     }
 }
+
+/// `c = clip(sat16(round(f·c / 2^15) + round(i·g / 2^right)))`, also in the place of `i`, half away from zero.
+#[allow(unsafe_code, reason = "SSAT has no stable intrinsic, and LLVM unpacks the halfwords of four slices one by one")]
+#[inline(always)]
+pub(super) fn update(right: u32, clip: i16, gates: &mut [[i16; CELLS]; 4], cell: &mut [i16]) {
+    let count = cell.len().min(CELLS);
+    if count == 0 {
+        return;
+    }
+    const { assert!(CELLS == 16, "the gates lie 32 bytes behind one another") }
+    // SAFETY: each of `count` rounds reads and writes a halfword of `cell` and of the first gate, and reads one of the two behind
+    // it; all of them have as many.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrsh r9, [r0]",
+            "ldrsh r10, [r1, #32]",
+            "ldrsh r11, [r1]",
+            "ldrsh r12, [r1, #64]",
+            "smulbb r9, r9, r10",
+            "smulbb r11, r11, r12",
+            "add r9, r9, r9, asr #31",
+            "add r11, r11, r11, asr #31",
+            "add r9, #16384",
+            "add r11, r8",
+            "asr r11, r5",
+            "add r9, r11, r9, asr #15",
+            "ssat r9, #16, r9",
+            "cmp r9, r3",
+            "it gt",
+            "movgt r9, r3",
+            "cmp r9, r4",
+            "it lt",
+            "movlt r9, r4",
+            "strh r9, [r0], #2",
+            "strh r9, [r1], #2",
+            "subs r2, #1",
+            "bne 2b",
+            inout("r0") cell.as_mut_ptr() => _,
+            inout("r1") gates.as_mut_ptr() => _,
+            inout("r2") count => _,
+            in("r3") i32::from(clip),
+            in("r4") i32::from(clip.saturating_neg()),
+            in("r5") right,
+            in("r8") 1 << (right.wrapping_sub(1) & 31),
+            out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+        );
+    }
+}
+
+/// `y = sat8(offset + round(hidden·gates[3]·gates[0]))`, rounded twice as `finish` says. `false`: nothing was done, the factor does not
+/// shift to the right by 1 to 23, or the offset has more than 8 bits.
+#[allow(unsafe_code, reason = "SMMLAR has no stable intrinsic")]
+#[inline(always)]
+pub(super) fn outputs(hidden: Scale, offset: i32, gates: &[[i16; CELLS]; 4], y: &mut [i8]) -> bool {
+    let count = y.len().min(CELLS);
+    let Some(right) = hidden.shift.checked_neg().filter(|right| (1..=23).contains(right)) else { return false };
+    if count == 0 || i8::try_from(offset).is_err() {
+        return false;
+    }
+    // SAFETY: each of `count` rounds reads a halfword of the first gate and one of the last, and writes a byte of `y`; all have as
+    // many.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrsh r9, [r1, #96]",
+            "ldrsh r10, [r1], #2",
+            "smulbb r9, r9, r10",
+            "lsl r9, #1",
+            "add r10, r8, r9, asr #31",
+            "smmlar r9, r9, r3, r10",
+            "asr r9, r5",
+            "ssat r9, #8, r9",
+            "strb r9, [r0], #1",
+            "subs r2, #1",
+            "bne 2b",
+            inout("r0") y.as_mut_ptr() => _,
+            inout("r1") gates.as_ptr() => _,
+            inout("r2") count => _,
+            in("r3") hidden.multiplier,
+            in("r5") right,
+            in("r8") offset.wrapping_mul(2).wrapping_add(1) << (right.wrapping_sub(1) & 31),
+            out("r9") _, out("r10") _,
+        );
+    }
+    true
+}

@@ -20,16 +20,27 @@ pub const fn scratch_len(_: &FullyConnected<'_>) -> usize {
 }
 
 /// Multiplies each row of `x` into a row of `y`, some outputs at a time.
-pub fn fully_connected(p: &FullyConnected<'_>, x: &[i8], y: &mut [i8], _scratch: &mut [i8]) {
-    let weights = Rows { weights: p.weights, inputs: p.inputs, layout: p.layout };
-    let mut sums = [0; BLOCK];
-    for (x, y) in x.chunks_exact(p.inputs.max(1)).zip(y.chunks_exact_mut(p.outputs.max(1))) {
-        let (mut rows, x) = (weights, Vector::new(x, p.input_zero_point));
-        for (y, channels) in y.chunks_mut(BLOCK).zip(p.channels.chunks(BLOCK)) {
-            rows.sums(y.len(), &x, &mut sums);
-            finish(p, &sums, channels, y);
-            rows = rows.from(BLOCK);
-        }
+pub fn fully_connected(p: &FullyConnected<'_>, mut x: &[i8], mut y: &mut [i8], _scratch: &mut [i8]) {
+    // Split by hand: how many chunks there are takes divisions, which count where a layer is small.
+    for _ in 0..p.rows {
+        let Some((values, more)) = x.split_at_checked(p.inputs) else { return };
+        let Some((outputs, behind)) = y.split_at_mut_checked(p.outputs) else { return };
+        row(p, values, outputs);
+        (x, y) = (more, behind);
+    }
+}
+
+#[inline(always)]
+fn row(p: &FullyConnected<'_>, x: &[i8], mut y: &mut [i8]) {
+    let mut rows = Rows { weights: p.weights, inputs: p.inputs, layout: p.layout };
+    let (mut channels, mut sums, x) = (p.channels, [0; BLOCK], Vector::new(x, p.input_zero_point));
+    while !y.is_empty() {
+        let count = y.len().min(BLOCK);
+        let Some((now, later)) = core::mem::take(&mut y).split_at_mut_checked(count) else { return };
+        let Some((own, others)) = channels.split_at_checked(count) else { return };
+        rows.sums(count, &x, &mut sums);
+        finish(p, &sums, own, now);
+        (rows, y, channels) = (rows.from(BLOCK), later, others);
     }
 }
 

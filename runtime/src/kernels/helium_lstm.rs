@@ -9,7 +9,7 @@ use crate::fixed16::{POWERS, SLOPE, SMALL, START};
 /// How the sums of a cell's four gates are scaled; the assembly counts on the order of the fields.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(super) struct Gates {
+pub(super) struct Factors {
     inputs: Shrink,
     recurrents: Shrink,
     /// Where a cell's four results lie, in bytes.
@@ -23,7 +23,7 @@ struct Shrink {
     shifts: [i32; 4],
 }
 
-impl Gates {
+impl Factors {
     /// `None` where a factor does not shift to the right by 1 to 31.
     pub fn new(inputs: &[Scale; 4], recurrents: &[Scale; 4]) -> Option<Self> {
         let places = [0, 1, 2, 3].map(|gate: usize| gate.wrapping_mul(CELLS * size_of::<i16>()));
@@ -42,7 +42,7 @@ impl Shrink {
 /// `gates[k][j] = sat16(sat16(s_k·(sums[0] + biases)[j][k]) + r_k·sums[1][j][k])` for as many cells as there are biases, at most [`CELLS`].
 #[allow(unsafe_code, reason = "Helium has no stable intrinsics")]
 #[inline(always)]
-pub(super) fn activate(scales: &Gates, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
+pub(super) fn activate(scales: &Factors, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
     let [inputs, recurrents] = sums;
     let cells = (biases.len() / 4).min(CELLS);
     if cells == 0 {

@@ -13,9 +13,11 @@ use super::Lstm;
 #[cfg(thumbnet_dsp)]
 use super::dsp_lstm::{self as fast, Gate};
 #[cfg(thumbnet_helium)]
-use super::helium_lstm::{self as fast, Gates};
+use super::helium_lstm::{self as fast, Factors};
 use super::rows::{Room, Rows};
-use crate::fixed::{requantize_accumulator, rounded_right};
+use crate::fixed::requantize_accumulator;
+#[cfg(not(thumbnet_dsp))]
+use crate::fixed::rounded_right;
 #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
 use crate::fixed16::sigmoid;
 use crate::fixed16::{saturate, tanh};
@@ -58,58 +60,97 @@ fn sequences<'a>(p: &Lstm<'_>, x: &'a [i8], y: &'a mut [i8]) -> impl Iterator<It
 /// One sequence; `first` is the hidden state in front of it, empty for zeros.
 fn sequence(p: &Lstm<'_>, x: &[i8], first: &[i8], cell: &mut [i16], y: &mut [i8]) {
     let (mut hidden, mut rest) = (first, y);
-    let mut rooms = [const { Room::new() }; 2];
+    let mut shared = Shared::new(p);
     for x in x.chunks_exact(p.inputs.max(1)) {
         let Some((now, later)) = rest.split_at_mut_checked(p.cells) else { return };
-        step(p, x, hidden, cell, now, &mut rooms);
+        step(p, &mut shared, x, hidden, cell, now);
         (hidden, rest) = (now, later);
+    }
+}
+
+/// `[gate][cell]`, of the cells that are computed at a time.
+type Gates = [[i16; CELLS]; 4];
+
+/// What the steps of a sequence share.
+struct Shared {
+    rooms: [Room; 2],
+    /// Of the inputs and of the hidden state; without one those stay zero.
+    sums: [[i32; BLOCK]; 2],
+    gates: Gates,
+    scales: Scales,
+}
+
+impl Shared {
+    #[inline(always)]
+    fn new(p: &Lstm<'_>) -> Self {
+        let rooms = [const { Room::new() }; 2];
+        Self { rooms, sums: [[0; BLOCK]; 2], gates: [[0; CELLS]; 4], scales: Scales::new(p) }
     }
 }
 
 /// One time step, some cells at a time; `hidden` is the previous output, empty for zeros.
 #[inline(never)]
-fn step(p: &Lstm<'_>, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8], rooms: &mut [Room; 2]) {
+fn step(p: &Lstm<'_>, shared: &mut Shared, x: &[i8], hidden: &[i8], cell: &mut [i16], y: &mut [i8]) {
     let mut input_rows = Rows { weights: p.input_weights, inputs: p.inputs, layout: p.layout };
     let mut recurrent_rows = Rows { weights: p.recurrent_weights, inputs: p.cells, layout: p.layout };
-    let (mut sums, mut gates) = ([[0; BLOCK]; 2], [[0; CELLS]; 4]);
-    let scales = Scales::new(p);
-    let [input_room, hidden_room] = rooms;
+    let Shared { rooms: [input_room, hidden_room], sums, gates, scales } = shared;
     let x = input_room.vector(&input_rows, x, p.input_zero_point);
     let has_hidden = !hidden.is_empty();
     let hidden = hidden_room.vector(&recurrent_rows, hidden, p.hidden_zero_point);
     let blocks = cell.chunks_mut(CELLS).zip(y.chunks_mut(CELLS)).zip(p.biases.chunks(BLOCK));
     for ((cell, y), biases) in blocks {
-        let [inputs, recurrents] = &mut sums;
+        let [inputs, recurrents] = &mut *sums;
         input_rows.sums(biases.len(), &x, inputs);
-        // Without a hidden state the sums stay zero.
         if has_hidden {
             recurrent_rows.sums(biases.len(), &hidden, recurrents);
         }
-        scales.gates(p, &sums, biases, &mut gates);
-        cells(p, &mut gates, cell, y);
+        scales.gates(p, sums, biases, gates);
+        cells(p, gates, cell, y);
         (input_rows, recurrent_rows) = (input_rows.from(BLOCK), recurrent_rows.from(BLOCK));
     }
 }
 
 /// The next states of a block of cells, and their outputs, from what goes into each of their gates.
 #[inline(always)]
-fn cells(p: &Lstm<'_>, gates: &mut [[i16; CELLS]; 4], cell: &mut [i16], y: &mut [i8]) {
+fn cells(p: &Lstm<'_>, gates: &mut Gates, cell: &mut [i16], y: &mut [i8]) {
     let count = cell.len().min(CELLS);
     for (number, gate) in gates.iter_mut().enumerate() {
         let gate = gate.get_mut(..count).unwrap_or_default();
         if number == 2 { all_tanh(gate, 3) } else { all_sigmoid(gate) }
     }
-    let [input, forget, new, output] = gates;
+    update(p, gates, cell);
+    let [squashed, ..] = gates;
+    all_tanh(squashed.get_mut(..count).unwrap_or_default(), 15u32.saturating_sub(p.cell_fraction));
+    outputs(p, gates, y);
+}
+
+/// The next states, which take the place of the input gates, too.
+#[inline(always)]
+fn update(p: &Lstm<'_>, gates: &mut Gates, cell: &mut [i16]) {
     let right = 30u32.saturating_sub(p.cell_fraction);
-    for (((c, i), f), g) in cell.iter_mut().zip(&mut *input).zip(&*forget).zip(&*new) {
-        let kept = rounded_right(i32::from(*f) * i32::from(*c), 15);
-        let new = rounded_right(i32::from(*i) * i32::from(*g), right);
-        *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
-        // Its place is free now.
-        *i = *c;
+    #[cfg(thumbnet_dsp)]
+    super::dsp_lstm::update(right, p.clip, gates, cell);
+    #[cfg(not(thumbnet_dsp))]
+    {
+        let [input, forget, new, _] = gates;
+        for (((c, i), f), g) in cell.iter_mut().zip(input).zip(forget).zip(new) {
+            let kept = rounded_right(i32::from(*f) * i32::from(*c), 15);
+            let new = rounded_right(i32::from(*i) * i32::from(*g), right);
+            *c = saturate(kept + i32::from(new as i16)).min(p.clip).max(p.clip.saturating_neg());
+            *i = *c;
+        }
     }
-    all_tanh(input.get_mut(..count).unwrap_or_default(), 15u32.saturating_sub(p.cell_fraction));
-    for ((y, o), squashed) in y.iter_mut().zip(output).zip(input) {
+}
+
+/// Outputs of the squashed states, in the place of the input gates, and the output gates.
+#[inline(always)]
+fn outputs(p: &Lstm<'_>, gates: &Gates, y: &mut [i8]) {
+    #[cfg(thumbnet_dsp)]
+    if super::dsp_lstm::outputs(p.hidden, p.hidden_offset, gates, y) {
+        return;
+    }
+    let [squashed, .., output] = gates;
+    for ((y, o), squashed) in y.iter_mut().zip(output).zip(squashed) {
         let out = i32::from(*o) * i32::from(*squashed);
         let out = requantize_accumulator(out, p.hidden.multiplier, p.hidden.shift).saturating_add(p.hidden_offset);
         *y = out.clamp(-128, 127) as i8;
@@ -135,13 +176,13 @@ fn all_tanh(values: &mut [i16], integer_bits: u32) {
 
 /// The factors of all gates, as assembly takes them.
 #[cfg(thumbnet_dsp)]
-type Gates = [Gate; 4];
+type Factors = [Gate; 4];
 
 /// The same, if this core has some.
 struct Scales {
     /// `None` where one of them needs the long way.
     #[cfg(any(thumbnet_dsp, thumbnet_helium))]
-    prepared: Option<Gates>,
+    prepared: Option<Factors>,
 }
 
 impl Scales {
@@ -157,7 +198,7 @@ impl Scales {
 
     /// What goes into each gate of a block of cells: `[gate][cell]`.
     #[inline(always)]
-    fn gates(&self, p: &Lstm<'_>, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut [[i16; CELLS]; 4]) {
+    fn gates(&self, p: &Lstm<'_>, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut Gates) {
         #[cfg(any(thumbnet_dsp, thumbnet_helium))]
         if let Some(scales) = &self.prepared {
             return fast::activate(scales, sums, biases, gates);
@@ -176,13 +217,13 @@ impl Scales {
 }
 
 #[cfg(thumbnet_dsp)]
-fn prepared(p: &Lstm<'_>) -> Option<Gates> {
+fn prepared(p: &Lstm<'_>) -> Option<Factors> {
     let [i, f, g, o] = p.input_scales;
     let [ri, rf, rg, ro] = p.recurrent_scales;
     Some([Gate::new(i, ri)?, Gate::new(f, rf)?, Gate::new(g, rg)?, Gate::new(o, ro)?])
 }
 
 #[cfg(thumbnet_helium)]
-fn prepared(p: &Lstm<'_>) -> Option<Gates> {
-    Gates::new(&p.input_scales, &p.recurrent_scales)
+fn prepared(p: &Lstm<'_>) -> Option<Factors> {
+    Factors::new(&p.input_scales, &p.recurrent_scales)
 }
