@@ -245,6 +245,7 @@ pub struct SoftmaxParams {
 
 /// Without exponentials the last two words are not there.
 impl Encode for SoftmaxParams {
+    const WORDS: usize = Scale::WORDS + 1;
     fn write(&self, put: &mut impl FnMut(u32)) {
         self.scale.write(put);
         self.diff_min.write(put);

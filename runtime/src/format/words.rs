@@ -40,9 +40,9 @@ impl<'m> Words<'m> {
     }
 }
 
-/// A value that is stored as a fixed number of words.
+/// A value that is stored as words.
 pub trait Encode: Sized {
-    /// How many words.
+    /// How many words, at least.
     const WORDS: usize;
     /// Hands the words to `put`, in order.
     fn write(&self, put: &mut impl FnMut(u32));

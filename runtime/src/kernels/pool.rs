@@ -32,7 +32,7 @@ pub fn average_pool2d(p: &Pool, io: Stream<'_>) {
     pool(p, io, |x, taps, y| {
         #[cfg(thumbnet_dsp)]
         let done = super::dsp_pool::average(x, &taps, y);
-        #[cfg(not(thumbnet_dsp))]
+        #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
         let done = 0;
         let [across, down] = taps.count;
         let count = across.wrapping_mul(down) as i32;
