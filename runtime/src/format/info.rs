@@ -33,7 +33,8 @@ impl<'m> NameList<'m> {
     }
 }
 
-/// Description of a model: the fields one after the other, lengths and numbers in groups of seven bits, as postcard has them.
+/// Description of a model, which the exporter encodes by postcard: the fields one after the other, lengths and numbers in groups of seven
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Info<'m> {
@@ -56,7 +57,8 @@ pub struct Info<'m> {
 }
 
 impl<'m> Info<'m> {
-    /// Reads what [`Info::write`] wrote; what follows is ignored. `None`: too short, or a text that is not UTF-8.
+    /// Reads what postcard wrote, without it and serde, which would be most of the code in flash that a file needs to be checked; what
+    /// follows is ignored. `None`: too short, or a text that is not UTF-8.
     #[must_use]
     pub fn read(bytes: &'m [u8]) -> Option<Self> {
         let mut bytes = Bytes::new(bytes);
@@ -70,23 +72,4 @@ impl<'m> Info<'m> {
             macs: bytes.number()?,
         })
     }
-
-    /// Hands the encoded description to `put`, part by part.
-    pub fn write(&self, put: &mut impl FnMut(&[u8])) {
-        let texts = [self.name, self.producer, self.tensors.0, self.labels.0].map(str::as_bytes);
-        for part in texts.into_iter().chain([self.gain, self.offset]) {
-            number(part.len() as u64, put);
-            put(part);
-        }
-        number(self.macs, put);
-    }
-}
-
-/// Seven bits in a byte, the lowest first; the highest bit says that more follow.
-fn number(mut number: u64, put: &mut impl FnMut(&[u8])) {
-    while number >= 0x80 {
-        put(&[number as u8 | 0x80]);
-        number >>= 7;
-    }
-    put(&[number as u8]);
 }

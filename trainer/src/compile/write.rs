@@ -1,10 +1,10 @@
 //! Writes the model file; `runtime/FORMAT.md` is the specification.
 
 use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 use thumbnet::digest;
 use thumbnet::format::{
-    Encode, HEAD_BYTES, Head, Info, MAGIC, MAX_INPUTS, MAX_RANK, NameList, Place, RECORD_WORDS, Section, Step, Tensor,
-    VERSION,
+    Encode, HEAD_BYTES, Head, MAGIC, MAX_INPUTS, MAX_RANK, Place, RECORD_WORDS, Section, Step, Tensor, VERSION,
 };
 
 use super::plan::Plan;
@@ -68,18 +68,28 @@ fn words(words: impl Iterator<Item = u32>) -> Vec<u8> {
 fn info(program: &Program) -> Result<Vec<u8>> {
     let names = join(program.tensors.iter().map(|tensor| &tensor.name))?;
     let labels = join(program.labels.iter())?;
-    let info = Info {
+    let info = Description {
         name: &program.name,
         producer: concat!("thumbnet ", env!("CARGO_PKG_VERSION")),
-        tensors: NameList(&names),
-        labels: NameList(&labels),
+        tensors: &names,
+        labels: &labels,
         gain: bytemuck::cast_slice(&program.gain),
         offset: bytemuck::cast_slice(&program.offset),
         macs: program.macs(),
     };
-    let mut bytes = Vec::new();
-    info.write(&mut |part| bytes.extend_from_slice(part));
-    Ok(bytes)
+    postcard::to_stdvec(&info).context("the description of the model cannot be encoded")
+}
+
+/// What [`thumbnet::format::Info`] reads, in the order of its fields: the device knows these few of postcard's bytes without serde.
+#[derive(Serialize)]
+struct Description<'a> {
+    name: &'a str,
+    producer: &'a str,
+    tensors: &'a str,
+    labels: &'a str,
+    gain: &'a [u8],
+    offset: &'a [u8],
+    macs: u64,
 }
 
 fn join<'a>(names: impl Iterator<Item = &'a String>) -> Result<String> {
