@@ -99,7 +99,8 @@ pub(super) fn average(x: &[i8], taps: &Taps, clamp: Clamp, y: &mut [i8]) -> usiz
     let (half, reciprocal) = match count {
         // 2^32 has no room: one more, times one less.
         1 => (1, u32::MAX),
-        _ => (count as i32 / 2, (u32::MAX / count as u32).wrapping_add(1)),
+        // It is not 0, which the compiler does not see.
+        _ => (count as i32 / 2, u32::MAX.checked_div(count as u32).unwrap_or(0).wrapping_add(1)),
     };
     let quotient = Quotient { half, reciprocal, clamp: [clamp.min.into(), clamp.max.into()] };
     // SAFETY: as in `max`. `quotient` is read.
