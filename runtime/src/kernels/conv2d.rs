@@ -14,7 +14,8 @@ use super::{Channel, Conv2d, Layout, Stream, halves, output_i8, pairs, winograd}
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
 
-/// Bytes of scratch: one column of 16-bit values for each of two pixels, or what the kernels of other layouts need.
+/// Bytes of scratch: one column of 16-bit values for each of two pixels, or more where a core computes four of them, or what the
+/// kernels of other layouts need.
 #[must_use]
 pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     match p.layout {

@@ -39,7 +39,7 @@ const MOST: usize = 16 << 10;
 
 /// Words of the windows.
 const fn words(p: &Conv2d<'_>) -> usize {
-    column_len(p).saturating_add(1) / 2 * PIXELS
+    (column_len(p).saturating_add(1) / 2).saturating_mul(PIXELS)
 }
 
 /// Bytes of copies: two windows, where some reach out of the image.

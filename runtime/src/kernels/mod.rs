@@ -9,8 +9,8 @@
 //! # One switch
 //!
 //! Weight layouts are data ([`Layout`]) and scratch is the same for every core, so one file runs everywhere. `build.rs` names
-//! the [`FAMILY`]: assembly for cores with the DSP extension (`dsp`), some for those without (`v7m`) and for
-//! those with Helium (`helium`), plain loops for the rest. The bits are the same.
+//! the [`FAMILY`]: assembly for cores with the DSP extension (`dsp`), for those without (`v6m`, `v7m`) and for those with Helium
+//! (`helium`), plain loops for the rest. The bits are the same.
 
 use crate::fixed::{Rounding, requantize_accumulator, requantize_single};
 use crate::format::{BinaryFunction, PcenParams};

@@ -141,6 +141,7 @@ fn rows(p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8
 }
 
 /// Computes one channel, two rows at the same time.
+#[allow(unsafe_code, reason = "assembly")]
 fn convolve(
     p: &Conv2d<'_>,
     planes: &Planes,
@@ -186,7 +187,6 @@ fn convolve(
         plan.column = plane.as_ptr().wrapping_add(oy / 2 * planes.stride);
         plan.y = [upper, if is_last { upper } else { upper.wrapping_add(row) }];
         // SAFETY: `has_all` says that all columns of the windows of both rows have their words, and each output its byte.
-        #[allow(unsafe_code, reason = "assembly")]
         unsafe {
             match (planes.size, planes.stride) {
                 (3, 1) => two_rows_3x3(&plan),
