@@ -56,8 +56,9 @@ fn a_softmax_without_exponentials_has_the_record_that_it_had() {
         words
     };
     let rest = [0, 0, 1 << 30, 25, (-62i32).cast_unsigned()];
-    assert_eq!(words(0, 0), [&[12 | 1 << 8 | 6 << 16], &rest[..]].concat());
-    assert_eq!(words(64, 63), [&[12 | 1 << 8 | 8 << 16], &rest[..], &[64, 63]].concat());
+    let record = |head: u32, tail: &[u32]| [&[head][..], &rest, tail].concat();
+    assert_eq!(words(0, 0), record(12 | 1 << 8 | 6 << 16, &[]));
+    assert_eq!(words(64, 63), record(12 | 1 << 8 | 8 << 16, &[64, 63]));
 }
 
 #[test]
