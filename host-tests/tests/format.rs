@@ -1,10 +1,12 @@
 //! Any bytes in: a model or a clear error, never a panic.
 
 use proptest::prelude::*;
-use thumbnet::format::{Function, LookupParams, Op};
+use thumbnet::format::{Function, LookupParams, Op, SoftmaxParams, Step};
+use thumbnet::kernels::Scale;
 use thumbnet::{FormatError, Model, Session};
 use thumbnet_host_tests::{recipe, suite};
 use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, aligned, compile};
+use thumbnet_trainer::quantize::{PROBABILITY, Quant, softmax_params};
 
 /// A model of one lookup: small enough to try every cut and every flip.
 fn smallest() -> Vec<u8> {
@@ -41,6 +43,49 @@ fn the_smallest_model_has_its_golden_bytes() {
         std::fs::write(&path, smallest()).unwrap();
     }
     assert_eq!(smallest(), std::fs::read(&path).unwrap());
+}
+
+/// Files from before there were tables of exponentials stay what they are, and so does what the exporter writes without one.
+#[test]
+fn a_softmax_without_exponentials_has_the_record_that_it_had() {
+    let scale = Scale { multiplier: 1 << 30, shift: 25 };
+    let words = |exponentials, count| {
+        let op = Op::Softmax(SoftmaxParams { scale, diff_min: -62, exponentials, count });
+        let mut words = Vec::new();
+        Step { op, inputs: &[0], scratch: 0 }.write(&mut |word| words.push(word));
+        words
+    };
+    let rest = [0, 0, 1 << 30, 25, (-62i32).cast_unsigned()];
+    let record = |head: u32, tail: &[u32]| [&[head][..], &rest, tail].concat();
+    assert_eq!(words(0, 0), record(12 | 1 << 8 | 6 << 16, &[]));
+    assert_eq!(words(64, 63), record(12 | 1 << 8 | 8 << 16, &[64, 63]));
+}
+
+#[test]
+fn exponentials_that_do_not_start_with_that_of_zero_are_refused() {
+    let tensor = |name: &str, quant: Quant| TensorDesc {
+        name: name.into(),
+        dtype: thumbnet::format::DType::I8,
+        shape: vec![1, 5],
+        scale: quant.scale,
+        zero_point: quant.zero_point,
+        constant: None,
+    };
+    let mut program = Program {
+        name: "softmax".into(),
+        tensors: vec![tensor("x", Quant { scale: 0.1, zero_point: 3 }), tensor("y", PROBABILITY)],
+        inputs: 1,
+        outputs: vec![1],
+        gain: vec![1.0],
+        offset: vec![0.0],
+        ..Program::default()
+    };
+    let params = program.with_exponentials(softmax_params(0.1).unwrap());
+    program.steps.push(StepDesc { op: Op::Softmax(params), inputs: vec![0] });
+    check(&compile(&program, &[vec![1, 2, 3, 4, 5]]).unwrap().bytes).unwrap();
+    program.data[params.exponentials as usize] = 0;
+    let error = compile(&program, &[]).unwrap_err();
+    assert!(format!("{error:#}").contains("step 0"), "{error:#}");
 }
 
 fn check(bytes: &[u8]) -> Result<(), FormatError> {

@@ -6,7 +6,7 @@ use thumbnet::fixed::{
     requantize_single, rounding_shift_right,
 };
 use thumbnet::fixed16::{sigmoid, tanh};
-use thumbnet::kernels::{Scale, Softmax, activation, arg_max, quantize, softmax};
+use thumbnet::kernels::{Scale, Softmax, activation, arg_max, log_softmax, quantize, softmax};
 
 const EDGES: [i32; 13] =
     [i32::MIN, i32::MIN + 1, -(1 << 30), -65_537, -256, -1, 0, 1, 255, 65_536, 1 << 30, i32::MAX - 1, i32::MAX];
@@ -130,6 +130,49 @@ fn softmax_is_within_one_unit_of_the_real_one() {
             softmax::softmax_in_place(&p, &mut in_place);
             assert_eq!(in_place, y);
         }
+    }
+}
+
+/// The same with its table, and what is in it.
+fn with_table<'m>(p: &Softmax<'_>, table: &'m mut Vec<i32>) -> Softmax<'m> {
+    table.extend(softmax::exponentials(p.scale, p.diff_min));
+    Softmax { row: p.row, scale: p.scale, diff_min: p.diff_min, exponentials: table }
+}
+
+#[test]
+fn softmax_by_a_table_has_the_same_bits() {
+    for scale in [1.0 / 256.0, 0.01, 0.05, 0.1, 0.25, 1.0, 8.0, 1000.0] {
+        let (p, mut table) = (softmax_of(scale, 3), Vec::new());
+        let by_table = with_table(&p, &mut table);
+        assert_eq!(by_table.exponentials.first(), Some(&i32::MAX), "{scale}");
+        for (a, b) in (i8::MIN..=i8::MAX).flat_map(|a| (i8::MIN..=i8::MAX).map(move |b| (a, b))) {
+            let (x, mut expected, mut found) = ([a, b, 100], [0; 3], [0; 3]);
+            softmax::softmax(&p, &x, &mut expected);
+            softmax::softmax(&by_table, &x, &mut found);
+            assert_eq!(found, expected, "{scale}: {x:?}");
+            log_softmax::log_softmax(&p, &x, &mut expected);
+            log_softmax::log_softmax(&by_table, &x, &mut found);
+            assert_eq!(found, expected, "logarithm, {scale}: {x:?}");
+        }
+    }
+}
+
+#[test]
+fn softmax_of_long_rows_by_a_table_has_the_same_bits() {
+    for (scale, row) in
+        [0.002, 0.03, 0.1, 0.7].into_iter().flat_map(|scale| [1, 12, 17, 300, 9000].map(|row| (scale, row)))
+    {
+        let (p, mut table) = (softmax_of(scale, row), Vec::new());
+        let by_table = with_table(&p, &mut table);
+        let x: Vec<i8> =
+            (0..2 * row as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 as i8 >> (i % 3)).collect();
+        let (mut expected, mut found) = (vec![0; x.len()], x.clone());
+        softmax::softmax(&p, &x, &mut expected);
+        softmax::softmax_in_place(&by_table, &mut found);
+        assert_eq!(found, expected, "{scale}, {row}");
+        log_softmax::log_softmax(&p, &x, &mut expected);
+        log_softmax::log_softmax(&by_table, &x, &mut found);
+        assert_eq!(found, expected, "logarithm, {scale}, {row}");
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Sums wrap; the exporter has proven that they do not.
 
+use core::mem::MaybeUninit;
+
 #[inline(always)]
 fn mac(sum: i32, w: i8, x: i16) -> i32 {
     sum.wrapping_add(i32::from(w).wrapping_mul(i32::from(x)))
@@ -59,6 +61,15 @@ pub(super) fn max_into(x: &[i8], max: &mut [i8]) {
     #[cfg(not(thumbnet_dsp))]
     let done = 0;
     max.iter_mut().zip(x).skip(done).for_each(|(max, &x)| *max = x.max(*max));
+}
+
+/// Sixteen zeros.
+#[inline(always)]
+pub(super) fn zeros(room: &mut MaybeUninit<[i32; 16]>) -> &mut [i32; 16] {
+    #[cfg(thumbnet_dsp)]
+    return super::dsp::zeros(room);
+    #[cfg(not(thumbnet_dsp))]
+    room.write([0; 16])
 }
 
 /// Copies as many bytes as `to` has, few as a rule.

@@ -8,6 +8,7 @@
 //! on the stack, since no register is left.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use super::depthwise_blocks::Grid;
 use super::strided::Strided;
@@ -117,6 +118,27 @@ pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
         );
     }
     high
+}
+
+/// Sixteen zeros.
+#[allow(unsafe_code, reason = "in Rust it becomes a call of memclr, which counts where a layer is small")]
+#[inline(always)]
+pub(super) fn zeros(room: &mut MaybeUninit<[i32; 16]>) -> &mut [i32; 16] {
+    // SAFETY: four times four words are written, which is all of the array, so that it may be taken as one; it is aligned to 4.
+    unsafe {
+        asm!(
+            "stm {to}!, {{r2, r3, r4, r5}}",
+            "stm {to}!, {{r2, r3, r4, r5}}",
+            "stm {to}!, {{r2, r3, r4, r5}}",
+            "stm {to}!, {{r2, r3, r4, r5}}",
+            to = inout(reg) room.as_mut_ptr() => _,
+            in("r2") 0,
+            in("r3") 0,
+            in("r4") 0,
+            in("r5") 0,
+        );
+        room.assume_init_mut()
+    }
 }
 
 /// Copies as many bytes as both slices have, without the call of a function.

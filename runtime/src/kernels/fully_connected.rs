@@ -3,8 +3,11 @@
 //! `y[r,c] = clamp(zp_y + requantize(bias[c] + Σ_k (x[r,k] − zp_x) · w[c,k]))`. Rounded once in models of ours, as the
 //! TensorFlow Lite specification's reference kernel does; [`FullyConnected::rounding`] says.
 
+use core::mem::MaybeUninit;
+
 #[cfg(thumbnet_dsp)]
 use super::Clamp;
+use super::dot::zeros;
 use super::rows::{Rows, Vector};
 use super::{Channel, FullyConnected, output_i8};
 #[cfg(any(thumbnet_dsp, thumbnet_helium))]
@@ -33,13 +36,15 @@ pub fn fully_connected(p: &FullyConnected<'_>, mut x: &[i8], mut y: &mut [i8], _
 #[inline(always)]
 fn row(p: &FullyConnected<'_>, x: &[i8], mut y: &mut [i8]) {
     let mut rows = Rows { weights: p.weights, inputs: p.inputs, layout: p.layout };
-    let (mut channels, mut sums, x) = (p.channels, [0; BLOCK], Vector::new(x, p.input_zero_point));
+    let (mut channels, x) = (p.channels, Vector::new(x, p.input_zero_point));
+    let mut room = MaybeUninit::<[i32; BLOCK]>::uninit();
+    let sums = zeros(&mut room);
     while !y.is_empty() {
         let count = y.len().min(BLOCK);
         let Some((now, later)) = core::mem::take(&mut y).split_at_mut_checked(count) else { return };
         let Some((own, others)) = channels.split_at_checked(count) else { return };
-        rows.sums(count, &x, &mut sums);
-        finish(p, &sums, own, now);
+        rows.sums(count, &x, sums);
+        finish(p, sums, own, now);
         (rows, y, channels) = (rows.from(BLOCK), later, others);
     }
 }
