@@ -21,6 +21,9 @@ pub fn scratch_len(data: &[u8], step: &Step<'_>, inputs: &[Tensor], output: &Ten
 /// element, before it writes the same one, or channel by channel as [`depthwise::may_overwrite`] says. An operand that is repeated, or given twice, is excluded by the caller.
 #[must_use]
 pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
+    if !op.is_built() {
+        return false;
+    }
     let same_shape = input.dims == output.dims && input.rank == output.rank;
     match op {
         Op::Reshape => input.bytes() == output.bytes(),
@@ -40,6 +43,9 @@ pub fn may_overwrite(op: &Op, input: &Tensor, output: &Tensor) -> bool {
 #[must_use]
 pub fn part_of_input(op: &Op, output: &Tensor) -> Option<u32> {
     let Op::View(p) = op else { return None };
+    if !cfg!(feature = "view") {
+        return None;
+    }
     let mut run = 1u32;
     for (&size, &stride) in right_aligned(output).iter().zip(&p.strides).rev() {
         if size > 1 && u32::try_from(stride).ok()? != run {
@@ -55,7 +61,8 @@ pub fn part_of_input(op: &Op, output: &Tensor) -> Option<u32> {
 /// An input that lies there already is not copied.
 #[must_use]
 pub fn keeps_parts(op: &Op, output: &Tensor) -> bool {
-    matches!(op, Op::Concat(p) if output.dims.iter().take(p.axis as usize).all(|&dim| dim == 1))
+    cfg!(feature = "concat")
+        && matches!(op, Op::Concat(p) if output.dims.iter().take(p.axis as usize).all(|&dim| dim == 1))
 }
 
 /// Whether a reshape may move its input, which dies there, to a place that starts behind it and overlaps it: it is copied from
@@ -74,6 +81,9 @@ pub const fn may_move(op: &Op) -> bool {
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
+    if !op.is_built() {
+        return None;
+    }
     let (stride, pad) = match op {
         Op::Conv2d(p) | Op::DepthwiseConv2d(p) => (p.stride[0], p.pad.top),
         Op::MaxPool2d(p) | Op::AveragePool2d(p) => (p.stride[0], p.pad.top),

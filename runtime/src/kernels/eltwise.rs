@@ -354,6 +354,8 @@ fn broadcast_in_place(shapes: &Broadcast, index: usize, other: &[i8], y: &mut [i
 }
 
 /// Where the row of an operand starts that belongs to row `index` of the output; repeated dimensions have stride 0.
+/// One copy: many loops ask once per row.
+#[inline(never)]
 fn row_start(output: &[usize; 6], operand: &[usize; 6], mut index: usize) -> usize {
     let mut start = 0usize;
     let mut stride = operand[5];

@@ -20,31 +20,44 @@ use super::v7m as family;
 
 pub(super) use self::family::{finish, gather};
 
-/// What computes four channels of a band: which windows and outputs it is for is known before the first band.
+/// What computes four channels of a band: plain loops, or assembly for a window, a stride and a clamp that begins at the output's zero
+/// point or above it. It is chosen before the first band, and an argument by itself: where all convolutions of a firmware are constants,
+/// the compiler sees which are never taken, and does not link them.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Kernel {
-    rows: fn(Self, &Conv2d<'_>, &Planes, &[u32], &Rows, &mut [i8]),
-    assembly: fn(&Plan),
+pub(in super::super) enum Kernel {
+    Any,
+    Activated3x3,
+    Rows3x3,
+    Activated3x3Stride2,
+    Rows3x3Stride2,
+    Rows5x5,
+    Rows5x5Stride2,
 }
 
 impl Kernel {
-    /// The assembly can do what is rounded twice, by the shifts of `finish`. Always inlined: where the convolution is a constant, no
-    /// other kernel is linked.
+    /// The assembly can do what is rounded twice, by the shifts of `finish`.
     #[inline(always)]
     pub fn of(p: &Conv2d<'_>, planes: &Planes) -> Self {
-        if p.rounding == Rounding::Double && p.right_shifts {
-            // The clamp begins at the output's zero point or above it.
-            let is_activated = i32::from(p.clamp.min) >= p.output_zero_point;
-            Self { rows, assembly: family::kernel(planes, is_activated) }
-        } else {
-            Self { rows: |_, p, planes, words, rows, y| any::rows(p, planes, words, rows, y), assembly: |_| {} }
+        if p.rounding != Rounding::Double || !p.right_shifts {
+            return Self::Any;
+        }
+        match (planes.size, planes.stride, i32::from(p.clamp.min) >= p.output_zero_point) {
+            (3, 1, true) => Self::Activated3x3,
+            (3, 1, false) => Self::Rows3x3,
+            (3, _, true) => Self::Activated3x3Stride2,
+            (3, _, false) => Self::Rows3x3Stride2,
+            (_, 1, _) => Self::Rows5x5,
+            (_, _, _) => Self::Rows5x5Stride2,
         }
     }
 
     /// Computes four channels of a band; `y` starts with the first output of the first one.
     #[inline(always)]
-    pub(super) fn run(self, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
-        (self.rows)(self, p, planes, words, rows, y);
+    pub(super) fn run(self, p: &Conv2d<'_>, planes: &Planes, words: &[u32], of: &Rows, y: &mut [i8]) {
+        match self {
+            Self::Any => any::rows(p, planes, words, of, y),
+            _ => rows(self, p, planes, words, of, y),
+        }
     }
 }
 
@@ -117,6 +130,7 @@ pub(super) struct Plan {
 
 /// Computes four channels of a band, but for the clamp. The planes are those of the convolution, so that they have all words of the
 /// windows of an even number of its rows.
+#[inline(always)]
 fn rows(kernel: Kernel, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &Rows, y: &mut [i8]) {
     let &Rows { first, count, width, step } = rows;
     let row = width.wrapping_mul(step);
@@ -152,7 +166,7 @@ fn rows(kernel: Kernel, p: &Conv2d<'_>, planes: &Planes, words: &[u32], rows: &R
         padding: padding(p),
         ..Plan::default()
     };
-    (kernel.assembly)(&plan);
+    family::rows(kernel, &plan);
 }
 
 /// A function that computes all rows of four channels: rows by fours, and then one or two. `$window` gives the sums of four or two

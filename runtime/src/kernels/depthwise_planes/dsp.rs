@@ -15,7 +15,7 @@
 use core::arch::asm;
 
 use super::Planes;
-use super::assembly::{Plan, kernel};
+use super::assembly::{Kernel, Plan, kernel};
 use super::bands::Source;
 use crate::kernels::dsp_pairs::clamp_all;
 use crate::kernels::{Clamp, Conv2d};
@@ -172,16 +172,17 @@ fn gather_pairs(from: &Source<'_>, planes: &Planes, plane: usize, to: &mut [u32]
     }
 }
 
-/// What computes all rows of a plan. `is_activated`: the clamp begins at the output's zero point or above it.
+/// Computes all rows of a plan.
 #[inline(always)]
-pub(super) fn kernel(planes: &Planes, is_activated: bool) -> fn(&Plan) {
-    match (planes.size, planes.stride, is_activated) {
-        (3, 1, true) => rows_3x3_activated,
-        (3, 1, false) => rows_3x3,
-        (3, _, true) => rows_3x3_stride_2_activated,
-        (3, _, false) => rows_3x3_stride_2,
-        (_, 1, _) => rows_5x5,
-        (_, _, _) => rows_5x5_stride_2,
+pub(super) fn rows(kernel: Kernel, plan: &Plan) {
+    match kernel {
+        Kernel::Any => {}
+        Kernel::Activated3x3 => rows_3x3_activated(plan),
+        Kernel::Rows3x3 => rows_3x3(plan),
+        Kernel::Activated3x3Stride2 => rows_3x3_stride_2_activated(plan),
+        Kernel::Rows3x3Stride2 => rows_3x3_stride_2(plan),
+        Kernel::Rows5x5 => rows_5x5(plan),
+        Kernel::Rows5x5Stride2 => rows_5x5_stride_2(plan),
     }
 }
 

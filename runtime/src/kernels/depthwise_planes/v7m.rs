@@ -7,7 +7,7 @@
 use core::arch::asm;
 
 use super::Planes;
-use super::assembly::{Plan, kernel};
+use super::assembly::{Kernel, Plan, kernel};
 use super::bands::Source;
 use crate::kernels::{Clamp, Conv2d};
 
@@ -81,14 +81,15 @@ pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {
     }
 }
 
-/// What computes all rows of a plan.
+/// Computes all rows of a plan.
 #[inline(always)]
-pub(super) fn kernel(planes: &Planes, _is_activated: bool) -> fn(&Plan) {
-    match (planes.size, planes.stride) {
-        (3, 1) => rows_3x3,
-        (3, _) => rows_3x3_stride_2,
-        (_, 1) => rows_5x5,
-        (_, _) => rows_5x5_stride_2,
+pub(super) fn rows(kernel: Kernel, plan: &Plan) {
+    match kernel {
+        Kernel::Any => {}
+        Kernel::Activated3x3 | Kernel::Rows3x3 => rows_3x3(plan),
+        Kernel::Activated3x3Stride2 | Kernel::Rows3x3Stride2 => rows_3x3_stride_2(plan),
+        Kernel::Rows5x5 => rows_5x5(plan),
+        Kernel::Rows5x5Stride2 => rows_5x5_stride_2(plan),
     }
 }
 
