@@ -61,6 +61,15 @@ pub(super) fn max_into(x: &[i8], max: &mut [i8]) {
     max.iter_mut().zip(x).skip(done).for_each(|(max, &x)| *max = x.max(*max));
 }
 
+/// Fills with one value.
+#[inline(always)]
+pub(super) fn fill(to: &mut [i8], value: i8) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp::fill(to, value);
+    #[cfg(not(thumbnet_dsp))]
+    to.fill(value);
+}
+
 /// Copies as many bytes as `to` has, few as a rule.
 #[inline(always)]
 pub(super) fn copy(from: &[i8], to: &mut [i8]) {
