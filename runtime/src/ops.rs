@@ -21,7 +21,7 @@ macro_rules! families {
             /// Whether this build has the operator, with the layout of its weights.
             pub(crate) const fn is_built(&self) -> bool {
                 match self {
-                    Self::Conv2d(p) if matches!(p.layout, Layout::Winograd) => WINOGRAD,
+                    Self::Conv2d(p) if matches!(p.layout, Layout::Winograd | Layout::Winograd4x4) => WINOGRAD,
                     $($(Self::$op { .. })|+ => $name,)*
                     _ => true,
                 }
@@ -61,7 +61,7 @@ impl Op {
     #[must_use]
     pub const fn layout_feature(&self) -> Option<&'static str> {
         match self {
-            Self::Conv2d(p) if matches!(p.layout, Layout::Winograd) => Some("winograd"),
+            Self::Conv2d(p) if matches!(p.layout, Layout::Winograd | Layout::Winograd4x4) => Some("winograd"),
             _ => None,
         }
     }

@@ -69,8 +69,8 @@ pub const fn may_move(op: &Op) -> bool {
 /// `None` where they may not. The input must die in that step.
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
-/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for those
-/// that compute two rows at a time ([`crate::kernels::winograd`]). A pointwise convolution has read
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` or
+/// `r + 4` for those that compute two or four rows at a time ([`crate::kernels::winograd`], [`crate::kernels::winograd_4x4`]). A pointwise convolution has read
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
@@ -90,8 +90,11 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
         let most = u64::from(rows).checked_mul(out_width.into())?.checked_mul(growth)?;
         return u32::try_from(most).ok()?.checked_next_multiple_of(4);
     }
-    let in_pairs = matches!(op, Op::Conv2d(p) if p.layout == Layout::Winograd);
-    let ahead = if in_pairs { 2 } else { 1 };
+    let ahead = match op {
+        Op::Conv2d(p) if p.layout == Layout::Winograd => 2,
+        Op::Conv2d(p) if p.layout == Layout::Winograd4x4 => 4,
+        _ => 1,
+    };
     let (in_row, out_row) =
         (u64::from(width).checked_mul(channels.into())?, u64::from(out_width).checked_mul(out_channels.into())?);
     let distance = |row: u64| {
@@ -101,7 +104,8 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     // It grows while the window still starts in the padding; from there on it is linear, so that an end is the largest.
     let last = u64::from(rows).checked_sub(1)?;
     let clamped = u64::from(pad).checked_div(stride.into())?.min(last);
-    let ends = [clamped, clamped.checked_add(1)?.min(last), last.saturating_sub(1), last];
+    let whole = u64::from(rows).saturating_sub(ahead);
+    let ends = [clamped, clamped.checked_add(1)?.min(last), whole, last];
     let most = ends.into_iter().try_fold(0, |most: u64, row| Some(most.max(distance(row)?)))?;
     u32::try_from(most).ok()?.checked_next_multiple_of(4)
 }

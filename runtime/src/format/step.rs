@@ -34,6 +34,7 @@ impl Encode for Layout {
             Self::Plain => 0,
             Self::Pairs => 1,
             Self::Winograd => 16,
+            Self::Winograd4x4 => 17,
         });
     }
     #[inline(always)]
@@ -42,6 +43,7 @@ impl Encode for Layout {
             0 => Some(Self::Plain),
             1 => Some(Self::Pairs),
             16 => Some(Self::Winograd),
+            17 => Some(Self::Winograd4x4),
             _ => None,
         }
     }

@@ -11,7 +11,9 @@ use crate::ops;
 
 use super::dot::{copy, dot, dot_2x2, fill, spread, widen_arranged};
 use super::strided::{Strided, copy_rows, place_rows};
-use super::{Channel, Conv2d, Layout, Stream, Window, output_i8, pairs, winograd};
+use super::winograd::Tile2x2;
+use super::winograd_4x4::Tile4x4;
+use super::{Channel, Conv2d, Layout, Stream, Window, output_i8, pairs, winograd_tiles};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
@@ -22,7 +24,8 @@ pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     match p.layout {
         Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()),
         Layout::Pairs => pairs::scratch_len(p),
-        Layout::Winograd => winograd::scratch_len(p),
+        Layout::Winograd => winograd_tiles::scratch_len::<Tile2x2>(p),
+        Layout::Winograd4x4 => winograd_tiles::scratch_len::<Tile4x4>(p),
     }
 }
 
@@ -43,9 +46,10 @@ pub fn conv2d(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
     match p.layout {
         Layout::Plain => plain(p, io, scratch),
         Layout::Pairs => pairs::conv2d(p, io, scratch),
-        Layout::Winograd if ops::WINOGRAD => winograd::conv2d(p, io, scratch),
+        Layout::Winograd if ops::WINOGRAD => winograd_tiles::conv2d::<Tile2x2>(p, io, scratch),
+        Layout::Winograd4x4 if ops::WINOGRAD => winograd_tiles::conv2d::<Tile4x4>(p, io, scratch),
         // No such step is bound.
-        Layout::Winograd => {}
+        Layout::Winograd | Layout::Winograd4x4 => {}
     }
 }
 
