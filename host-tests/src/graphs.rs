@@ -9,7 +9,9 @@ use thumbnet::format::{
     Op, PadParams, PoolParams, RecurrentParams,
 };
 use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
-use thumbnet_trainer::compile::{Family, Optimize, Program, StepDesc, TensorDesc, pack, transform};
+use thumbnet_trainer::compile::{
+    Family, Optimize, Program, StepDesc, TRANSFORMED, TensorDesc, pack, transform, transform_by,
+};
 use thumbnet_trainer::quantize::{Quant, add_params};
 
 use clap::ValueEnum;
@@ -94,15 +96,23 @@ fn sequence(rng: &mut impl Rng) -> Program {
 #[must_use]
 pub fn layouts(program: &Program) -> Vec<(String, Program)> {
     let mut all = vec![("plain".to_owned(), program.clone())];
-    for &optimize in Optimize::value_variants() {
-        for &family in Family::value_variants() {
+    let mut add = |name: String, mut written: Program, family: Family| {
+        pack(&mut written, family);
+        if all.iter().all(|(_, other)| *other != written) {
+            all.push((format!("{name}, {family:?}"), written));
+        }
+    };
+    for &family in Family::value_variants() {
+        for &optimize in Optimize::value_variants() {
             let mut written = program.clone();
             transform(&mut written, optimize, None);
-            pack(&mut written, family);
-            if all.iter().all(|(_, other)| *other != written) {
-                all.push((format!("{optimize:?}, {family:?}"), written));
-            }
+            add(format!("{optimize:?}"), written, family);
         }
+    }
+    for layout in TRANSFORMED {
+        let mut written = program.clone();
+        transform_by(&mut written, None, |_, layer| u64::from(layer.layout == layout));
+        add(format!("{layout:?}"), written, Family::Dsp);
     }
     all
 }

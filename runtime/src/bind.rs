@@ -11,7 +11,7 @@ use crate::format::{
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
     Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, are_right_shifts, conv2d,
-    depthwise, fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd,
+    depthwise, fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd, winograd_4x4,
 };
 
 /// A step bound to its weights and shapes: a kernel and its arguments.
@@ -284,7 +284,10 @@ fn convolution<'m>(
         Layout::Pairs => taps.and_then(|taps| pairs::weights_len(taps, out_channels)),
         // Numbers of 16 bits, read two at a time.
         Layout::Winograd if dense && p.weights.is_multiple_of(4) => winograd::weights_len(in_channels, out_channels),
-        Layout::Winograd => return Err(StepProblem::Params),
+        Layout::Winograd4x4 if dense && p.weights.is_multiple_of(4) => {
+            winograd_4x4::weights_len(in_channels, out_channels)
+        }
+        Layout::Winograd | Layout::Winograd4x4 => return Err(StepProblem::Params),
     };
     let channels = numbers(data, p.channels, out_channels)?;
     Ok(Conv2d {

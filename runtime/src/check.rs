@@ -523,10 +523,13 @@ fn convolution(p: &Conv2d<'_>, pad: Border) -> Result<(), StepProblem> {
 /// What a layout of weights takes for granted. The bound of its sums is the exporter's affair: a file that breaks it computes
 /// something else, within its memory.
 fn layout(p: &Conv2d<'_>) -> Result<(), StepProblem> {
+    let are_shifted = || kernels::are_right_shifts(p.channels);
+    let is_3x3 = (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]);
     let fits = match p.layout {
         Layout::Plain => return Ok(()),
-        Layout::Pairs => kernels::are_right_shifts(p.channels),
-        Layout::Winograd => (p.window.size, p.window.stride, p.window.dilation) == ([3, 3], [1, 1], [1, 1]),
+        Layout::Pairs => are_shifted(),
+        Layout::Winograd => is_3x3,
+        Layout::Winograd4x4 => is_3x3 && are_shifted(),
     };
     check(fits && p.rounding == Rounding::Double, StepProblem::Params)
 }

@@ -26,6 +26,7 @@ impl Layout {
             Self::Plain => "plain",
             Self::Pairs => "pairs",
             Self::Winograd => "winograd",
+            Self::Winograd4x4 => "winograd_4x4",
         }
     }
 
@@ -36,6 +37,7 @@ impl Layout {
             Self::Plain => cfg!(feature = "plain"),
             Self::Pairs => cfg!(feature = "pairs"),
             Self::Winograd => cfg!(feature = "winograd"),
+            Self::Winograd4x4 => cfg!(feature = "winograd_4x4"),
         }
     }
 }

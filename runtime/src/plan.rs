@@ -76,8 +76,8 @@ pub const fn may_move(op: &Op) -> bool {
 /// `None` where they may not. The input must die in that step.
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
-/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` for those
-/// that compute two rows at a time ([`crate::kernels::winograd`]). A pointwise convolution has read
+/// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` or
+/// `r + 4` for those that compute two or four rows at a time ([`crate::kernels::winograd`], [`crate::kernels::winograd_4x4`]). A pointwise convolution has read
 /// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
@@ -99,8 +99,12 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
         let growth = out_channels.saturating_sub(channels);
         return rows.checked_mul(out_width)?.checked_mul(growth)?.checked_next_multiple_of(4);
     }
-    let in_pairs = matches!(op, Op::Conv2d(p) if p.layout == Layout::Winograd);
-    let ahead = if in_pairs { 2 } else { 1 };
+    // Rows that are written before the next ones are read.
+    let ahead = match op {
+        Op::Conv2d(p) if p.layout == Layout::Winograd => 2,
+        Op::Conv2d(p) if p.layout == Layout::Winograd4x4 => 4,
+        _ => 1,
+    };
     let (in_row, out_row) = (width.checked_mul(channels)?, out_width.checked_mul(out_channels)?);
     // An output has less than 2^31 elements: a product that saturates is beyond all of them.
     let distance = |row: u32| {
@@ -110,7 +114,7 @@ pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     // It grows while the window still starts in the padding; from there on it is linear, so that an end is the largest.
     let last = rows.checked_sub(1)?;
     let clamped = pad.checked_div(stride)?.min(last);
-    let ends = [clamped, clamped.saturating_add(1).min(last), last.saturating_sub(1), last];
+    let ends = [clamped, clamped.saturating_add(1).min(last), rows.saturating_sub(ahead), last];
     ends.map(distance).into_iter().fold(0, u32::max).checked_next_multiple_of(4)
 }
 

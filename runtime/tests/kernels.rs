@@ -7,7 +7,7 @@ use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
     Accumulate, Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent,
     Requantize, Scale, Stream, Window, accumulate, are_right_shifts, concat, conv2d, depthwise, eltwise,
-    fully_connected, lstm, pad, pool, recurrent, reference, winograd,
+    fully_connected, lstm, pad, pool, recurrent, reference, winograd, winograd_4x4,
 };
 use thumbnet::plan::lead;
 
@@ -109,7 +109,7 @@ fn run_over(
     output: [usize; 4],
     x: &[i8],
     scratch: usize,
-    winograd: bool,
+    layout: Layout,
     kernel: impl FnOnce(Stream<'_>, &mut [i8]),
 ) -> Option<Vec<i8>> {
     let tensor = |shape: [usize; 4]| {
@@ -120,7 +120,7 @@ fn run_over(
     };
     let border = Border { top: window.pad[0] as u32, bottom: 0, left: window.pad[1] as u32, right: 0 };
     let [size, stride] = [window.size, window.stride].map(|pair| pair.map(|n| n as u32));
-    let op = if winograd {
+    let op = if layout != Layout::Plain {
         Op::Conv2d(ConvParams {
             size,
             stride,
@@ -128,7 +128,7 @@ fn run_over(
             pad: border,
             clamp: Clamp::NONE,
             rounding: Rounding::Double,
-            layout: Layout::Winograd,
+            layout,
             weights: 0,
             channels: 0,
         })
@@ -158,6 +158,20 @@ fn transformed(w: &[i8], inputs: usize, outputs: usize) -> Vec<i16> {
     all
 }
 
+/// The same for larger tiles.
+fn transformed_4x4(w: &[i8], inputs: usize, outputs: usize) -> Vec<i16> {
+    let mut all = vec![0; winograd_4x4::weights_len(inputs, outputs).unwrap() / 2];
+    for (output, input) in (0..outputs).flat_map(|output| (0..inputs).map(move |input| (output, input))) {
+        let g = [0, 1, 2].map(|i| [0, 1, 2].map(|j| w[(output * 9 + i * 3 + j) * inputs + input]));
+        let positions = winograd_4x4::transform(g);
+        assert_eq!(winograd_4x4::restore(positions), g.map(|row| row.map(i32::from)));
+        for (i, j) in (0..6).flat_map(|i| (0..6).map(move |j| (i, j))) {
+            all[winograd_4x4::weight_index(inputs, output, winograd_4x4::place(i, j), input)] = positions[i][j];
+        }
+    }
+    all
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 1500 }))]
 
@@ -178,7 +192,32 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
         let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), false, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), Layout::Plain, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn packed_conv2d_is_its_reference(
+        (image, window, out) in geometry(), batch in 1..3usize, inputs in 1..9usize, outputs in 1..8usize,
+        zp in (zero_point(), zero_point()), clamp in clamp(), seed in any::<u32>(),
+    ) {
+        let taps = window.size[0] * window.size[1] * inputs;
+        let w = weights(seed, outputs * taps);
+        let (packed, channels) = (in_pairs(&w, taps), channels(seed ^ 1, outputs));
+        let direct = Conv2d {
+            input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
+            input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding: Rounding::Double, layout: Layout::Plain,
+            weights: &w, channels: &channels,
+        };
+        let p = Conv2d { layout: Layout::Pairs, weights: &packed, ..direct };
+        let x = values(seed ^ 2, p.input.iter().product());
+        let len = p.output.iter().product();
+        let expected = run(len, 0, |y, _| reference::conv2d(&direct, &x, y));
+        let scratch = conv2d::scratch_len(&p);
+        let found = run(len, scratch, |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
+        prop_assert_eq!(&found, &expected);
+        if let Some(found) = run_over(&window, p.input, p.output, &x, scratch, Layout::Plain, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -198,22 +237,26 @@ proptest! {
             w.fill(weight);
             x.fill(value);
         }
-        let transformed = transformed(&w, inputs, outputs);
         let channels = channels(seed ^ 1, outputs);
         let direct = Conv2d {
             input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding: Rounding::Double, layout: Layout::Plain,
             weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
-        let p = Conv2d { layout: Layout::Winograd, weights: bytemuck::cast_slice(&transformed), ..direct };
-        let len = p.output.iter().product();
+        let len = direct.output.iter().product();
         let expected = run(len, 0, |y, _| reference::conv2d(&direct, &x, y));
-        prop_assert_eq!(&run(len, 0, |y, _| reference::conv2d(&p, &x, y)), &expected);
-        let scratch = conv2d::scratch_len(&p);
-        prop_assert_eq!(&run(len, scratch, |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch)), &expected);
-        let over = run_over(&p.window, p.input, p.output, &x, scratch, true, |io, scratch| conv2d::conv2d(&p, io, scratch));
-        if let Some(found) = over {
-            prop_assert_eq!(found, expected);
+        for (layout, transformed) in [
+            (Layout::Winograd, transformed(&w, inputs, outputs)),
+            (Layout::Winograd4x4, transformed_4x4(&w, inputs, outputs)),
+        ] {
+            let p = Conv2d { layout, weights: bytemuck::cast_slice(&transformed), ..direct };
+            prop_assert_eq!(&run(len, 0, |y, _| reference::conv2d(&p, &x, y)), &expected);
+            let scratch = conv2d::scratch_len(&p);
+            prop_assert_eq!(&run(len, scratch, |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch)), &expected);
+            let over = run_over(&p.window, p.input, p.output, &x, scratch, layout, |io, scratch| conv2d::conv2d(&p, io, scratch));
+            if let Some(found) = over {
+                prop_assert_eq!(&found, &expected);
+            }
         }
     }
 
@@ -235,7 +278,7 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::conv2d(&p, &x, y));
         let found = run(len, conv2d::scratch_len(&p), |y, scratch| conv2d::conv2d(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), false, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, conv2d::scratch_len(&p), Layout::Plain, |io, scratch| conv2d::conv2d(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -258,7 +301,7 @@ proptest! {
         let expected = run(len, 0, |y, _| reference::depthwise(&p, &x, y));
         let found = run(len, depthwise::scratch_len(&p), |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, depthwise::scratch_len(&p), false, |io, scratch| depthwise::depthwise(&p, io, scratch)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, depthwise::scratch_len(&p), Layout::Plain, |io, scratch| depthwise::depthwise(&p, io, scratch)) {
             prop_assert_eq!(found, expected);
         }
     }
@@ -292,7 +335,7 @@ proptest! {
         let scratch = depthwise::scratch_len(&p);
         let found = run(len, scratch, |y, scratch| depthwise::depthwise(&p, Stream::apart(&x, y), scratch));
         prop_assert_eq!(&found, &expected);
-        let over = run_over(&p.window, p.input, p.output, &x, scratch, false, |io, scratch| depthwise::depthwise(&p, io, scratch));
+        let over = run_over(&p.window, p.input, p.output, &x, scratch, Layout::Plain, |io, scratch| depthwise::depthwise(&p, io, scratch));
         prop_assert_eq!(over.as_ref(), Some(&expected));
         let border = pad.0 as u32;
         if out == image && depthwise::may_overwrite([taps as u32; 2], [stride as u32; 2], [1, 1], border, 16) {
@@ -432,12 +475,12 @@ proptest! {
         let len = p.output.iter().product();
         let expected = run(len, 0, |y, _| reference::max_pool2d(&p, &x, y));
         prop_assert_eq!(&run(len, 0, |y, _| pool::max_pool2d(&p, Stream::apart(&x, y))), &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, false, |io, _| pool::max_pool2d(&p, io)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, Layout::Plain, |io, _| pool::max_pool2d(&p, io)) {
             prop_assert_eq!(found, expected);
         }
         let expected = run(len, 0, |y, _| reference::average_pool2d(&p, &x, y));
         prop_assert_eq!(&run(len, 0, |y, _| pool::average_pool2d(&p, Stream::apart(&x, y))), &expected);
-        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, false, |io, _| pool::average_pool2d(&p, io)) {
+        if let Some(found) = run_over(&p.window, p.input, p.output, &x, 0, Layout::Plain, |io, _| pool::average_pool2d(&p, io)) {
             prop_assert_eq!(found, expected);
         }
     }

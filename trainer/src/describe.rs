@@ -46,6 +46,7 @@ pub fn steps(model: &Model<'_>) -> Vec<StepRow> {
 fn operator(step: &Step<'_>) -> String {
     match &step.op {
         Op::Conv2d(p) if p.layout == Layout::Winograd => "conv2d winograd".to_owned(),
+        Op::Conv2d(p) if p.layout == Layout::Winograd4x4 => "conv2d winograd 4x4".to_owned(),
         Op::Conv2d(ConvParams { layout: Layout::Pairs, .. })
         | Op::FullyConnected(FullyConnectedParams { layout: Layout::Pairs, .. })
         | Op::Lstm(LstmParams { layout: Layout::Pairs, .. })

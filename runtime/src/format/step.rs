@@ -37,6 +37,7 @@ impl Encode for Layout {
             Self::Plain => 0,
             Self::Pairs => 1,
             Self::Winograd => 16,
+            Self::Winograd4x4 => 17,
         });
     }
     #[inline(always)]
@@ -45,6 +46,7 @@ impl Encode for Layout {
             0 => Some(Self::Plain),
             1 => Some(Self::Pairs),
             16 => Some(Self::Winograd),
+            17 => Some(Self::Winograd4x4),
             _ => None,
         }
     }

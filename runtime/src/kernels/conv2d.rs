@@ -7,9 +7,11 @@
 
 use core::num::NonZeroUsize;
 
-use super::dot::{copy, dot, dot_2x2, spread, widen_arranged};
-use super::strided::{Strided, copy_rows};
-use super::{Channel, Conv2d, Layout, Stream, halves, output_i8, pairs, winograd};
+use super::dot::{copy, dot, dot_2x2, fill, spread, widen_arranged};
+use super::strided::{Strided, copy_rows, place_rows};
+use super::winograd::Tile2x2;
+use super::winograd_4x4::Tile4x4;
+use super::{Channel, Conv2d, Layout, Stream, Window, halves, output_i8, pairs, winograd_tiles};
 
 /// Pixels that are computed at the same time: each weight that is loaded serves as many products.
 const PIXELS: usize = 2;
@@ -21,7 +23,8 @@ pub fn scratch_len(p: &Conv2d<'_>) -> usize {
     match p.layout {
         Layout::Plain => stride(p).saturating_mul(PIXELS * size_of::<i16>()).max(halves::scratch_len(p)),
         Layout::Pairs => pairs::scratch_len(p),
-        Layout::Winograd => winograd::scratch_len(p),
+        Layout::Winograd => winograd_tiles::scratch_len::<Tile2x2>(p),
+        Layout::Winograd4x4 => winograd_tiles::scratch_len::<Tile4x4>(p),
     }
 }
 
@@ -44,7 +47,8 @@ pub fn conv2d(p: &Conv2d<'_>, io: Stream<'_>, scratch: &mut [i8]) {
         layout if !layout.is_built() => {}
         Layout::Plain => plain(p, io, scratch),
         Layout::Pairs => pairs::conv2d(p, io, scratch),
-        Layout::Winograd => winograd::conv2d(p, io, scratch),
+        Layout::Winograd => winograd_tiles::conv2d::<Tile2x2>(p, io, scratch),
+        Layout::Winograd4x4 => winograd_tiles::conv2d::<Tile4x4>(p, io, scratch),
     }
 }
 
@@ -194,45 +198,32 @@ pub(super) fn gather_bytes(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &
 
 /// The same of any window.
 #[inline(never)]
-pub(super) fn gather_padded(p: &Conv2d<'_>, x: &[i8], [batch, oy, ox]: [usize; 3], bytes: &mut [i8]) {
-    let [_, height, width, channels] = p.input;
-    let (down, across) = (p.window.inside(0, oy, height), p.window.inside(1, ox, width));
-    let (row_len, pitch) = (p.window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
+pub(super) fn gather_padded(p: &Conv2d<'_>, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
+    gather_window(p, &p.window, x, pixel, bytes);
+}
+
+/// The same of a window that may be wider than the convolution's.
+pub(super) fn gather_window(p: &Conv2d<'_>, window: &Window, x: &[i8], pixel: [usize; 3], bytes: &mut [i8]) {
+    let ([_, height, width, channels], [batch, oy, ox]) = (p.input, pixel);
+    let (down, across) = (window.inside(0, oy, height), window.inside(1, ox, width));
+    let (row_len, pitch) = (window.size[1].wrapping_mul(channels), width.wrapping_mul(channels));
     let first = batch.wrapping_mul(height).wrapping_add(down.place).wrapping_mul(width).wrapping_add(across.place);
-    let mut start = first.wrapping_mul(channels);
-    let mut rest = fill(bytes, down.tap.wrapping_mul(row_len), p.input_zero_point);
-    for _ in 0..down.count {
-        let taps = fill(rest, across.tap.wrapping_mul(channels), p.input_zero_point);
-        let len = across.count.wrapping_mul(channels);
-        let Some((taps, right)) = taps.split_at_mut_checked(len) else { return };
-        copy_taps(p, x.get(start..).unwrap_or(&[]), taps);
-        let padding = p.window.size[1].wrapping_sub(across.tap).wrapping_sub(across.count).wrapping_mul(channels);
-        rest = fill(right, padding, p.input_zero_point);
-        start = start.wrapping_add(pitch.wrapping_mul(p.window.dilation[0]));
-    }
-    let below = rest.len();
-    fill(rest, below, p.input_zero_point);
-}
-
-/// Fills `len` bytes and gives those behind.
-#[inline(always)]
-fn fill(bytes: &mut [i8], len: usize, zero_point: i32) -> &mut [i8] {
-    let Some((padding, rest)) = bytes.split_at_mut_checked(len) else { return &mut [] };
-    // Most windows have none: a call for nothing costs as much as the taps.
-    if !padding.is_empty() {
-        padding.fill(zero_point as i8);
-    }
-    rest
-}
-
-/// Copies the taps of one row, all of them within the image; the first one is the first of `x`.
-#[inline(always)]
-fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
-    let [_, _, _, channels] = p.input;
-    if p.window.dilation[1] == 1 {
-        copy(x, taps);
+    fill(bytes, p.input_zero_point as i8);
+    let to = down.tap.wrapping_mul(row_len).wrapping_add(across.tap.wrapping_mul(channels));
+    let (Some(x), Some(to)) = (x.get(first.wrapping_mul(channels)..), bytes.get_mut(to..)) else { return };
+    let (pitch, len) = (pitch.wrapping_mul(window.dilation[0]), across.count.wrapping_mul(channels));
+    if window.dilation[1] == 1 {
+        place_rows(Strided { bytes: x, pitch }, [down.count, len], to, row_len);
         return;
     }
+    for (x, to) in x.chunks(pitch.max(1)).zip(to.chunks_mut(row_len.max(1))).take(down.count) {
+        copy_taps(p, x, to.get_mut(..len).unwrap_or_default());
+    }
+}
+
+/// Copies the taps of one row, which are spread out, all of them within the image; the first one is the first of `x`.
+fn copy_taps(p: &Conv2d<'_>, x: &[i8], taps: &mut [i8]) {
+    let [_, _, _, channels] = p.input;
     let step = channels.wrapping_mul(p.window.dilation[1]);
     for (to, from) in taps.chunks_exact_mut(channels.max(1)).zip(x.chunks(step.max(1))) {
         copy(from, to);

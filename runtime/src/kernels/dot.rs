@@ -72,6 +72,15 @@ pub(super) fn zeros(room: &mut MaybeUninit<[i32; 16]>) -> &mut [i32; 16] {
     room.write([0; 16])
 }
 
+/// Fills with one value.
+#[inline(always)]
+pub(super) fn fill(to: &mut [i8], value: i8) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp::fill(to, value);
+    #[cfg(not(thumbnet_dsp))]
+    to.fill(value);
+}
+
 /// Copies as many bytes as `to` has, few as a rule.
 #[inline(always)]
 pub(super) fn copy(from: &[i8], to: &mut [i8]) {

@@ -173,44 +173,87 @@ pub(super) fn copy(from: &[i8], to: &mut [i8]) {
     }
 }
 
-/// Copies rows that are `pitch` apart behind one another.
+/// Copies rows to places that are `pitch` apart.
 #[allow(unsafe_code, reason = "a loop in Rust becomes calls of memcpy, which are slow for a few bytes")]
 #[inline(always)]
-pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
-    if !from.fit([rows, row], to) {
+pub(super) fn place_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8], pitch: usize) {
+    if !from.fit_apart([rows, row], to, pitch) {
         return;
     }
-    // SAFETY: each of `rows` rows, `pitch` apart, reads and writes `row` bytes, in words and then in bytes, which `fit` has
-    // found there. LDR and STR take any address. After the last row the addresses are not used.
+    // SAFETY: each of `rows` rows reads and writes `row` bytes, in fours of words, words and bytes, which `fit_apart` has found there. LDR and STR take any address. After the last row the addresses are not used.
     unsafe {
         asm!(
             "2:",
-            "movs r0, {fours}",
+            "lsrs r0, {row}, #4",
             "beq 4f",
             "3:",
             "ldr r1, [{from}], #4",
+            "ldr r2, [{from}], #4",
+            "ldr r3, [{from}], #4",
+            "ldr r4, [{from}], #4",
             "str r1, [{to}], #4",
+            "str r2, [{to}], #4",
+            "str r3, [{to}], #4",
+            "str r4, [{to}], #4",
             "subs r0, #1",
             "bne 3b",
             "4:",
-            "movs r0, {rest}",
+            "ands r0, {row}, #12",
             "beq 6f",
             "5:",
+            "ldr r1, [{from}], #4",
+            "str r1, [{to}], #4",
+            "subs r0, #4",
+            "bne 5b",
+            "6:",
+            "ands r0, {row}, #3",
+            "beq 8f",
+            "7:",
             "ldrb r1, [{from}], #1",
             "strb r1, [{to}], #1",
             "subs r0, #1",
-            "bne 5b",
-            "6:",
+            "bne 7b",
+            "8:",
             "add {from}, {skip}",
+            "add {to}, {to_skip}",
             "subs {rows}, #1",
             "bne 2b",
             from = inout(reg) from.bytes.as_ptr() => _,
             to = inout(reg) to.as_mut_ptr() => _,
-            fours = in(reg) row / 4,
-            rest = in(reg) row % 4,
+            row = in(reg) row,
             skip = in(reg) from.pitch.wrapping_sub(row),
+            to_skip = in(reg) pitch.wrapping_sub(row),
             rows = inout(reg) rows => _,
-            out("r0") _, out("r1") _,
+            out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _,
+        );
+    }
+}
+
+/// Fills with one value.
+#[allow(unsafe_code, reason = "a loop in Rust becomes a call of memset, which is slow")]
+pub(super) fn fill(to: &mut [i8], value: i8) {
+    // SAFETY: `len / 16` times four words and `len % 16` bytes are written to a slice of that many bytes. STR takes any address.
+    unsafe {
+        asm!(
+            "cbz r0, 3f",
+            "2:",
+            "str {value}, [{to}], #4",
+            "str {value}, [{to}], #4",
+            "str {value}, [{to}], #4",
+            "str {value}, [{to}], #4",
+            "subs r0, #1",
+            "bne 2b",
+            "3:",
+            "cbz r1, 5f",
+            "4:",
+            "strb {value}, [{to}], #1",
+            "subs r1, #1",
+            "bne 4b",
+            "5:",
+            to = inout(reg) to.as_mut_ptr() => _,
+            value = in(reg) u32::from(value.cast_unsigned()) * 0x0101_0101,
+            inout("r0") to.len() / 16 => _,
+            inout("r1") to.len() % 16 => _,
         );
     }
 }

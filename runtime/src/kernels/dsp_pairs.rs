@@ -81,6 +81,65 @@ pub(super) fn widen_rows(sources: [Strided<'_>; 4], [rows, row]: [usize; 2], qua
     }
 }
 
+/// Four channels of a column of an image, to the pixels that see it: `$even` and `$odd` say where in a window's column.
+macro_rules! place {
+    ($value:literal, $($to:literal $even:literal $odd:literal),*) => {
+        concat!(
+            "sxtab16 r3, {zero}, ", $value, "\n",
+            "sxtab16 ", $value, ", {zero}, ", $value, ", ror #8\n",
+            $("str ", $value, ", [", $to, ", #", $odd, "]\n", "str r3, [", $to, $even, "\n",)*
+        )
+    };
+}
+
+/// The same as [`widen_rows`] for windows of three columns, each one column behind the one before: what they share is widened once.
+#[allow(unsafe_code, reason = "SXTAB16 has no stable intrinsic")]
+#[inline(always)]
+pub(super) fn widen_sliding(from: Strided<'_>, [rows, channels]: [usize; 2], quad: &mut [i16], zero_point: i32) {
+    let fours = channels / 4;
+    let room = rows.checked_mul(fours).and_then(|rounds| rounds.checked_mul(48));
+    let has_room = room.is_some_and(|needed| needed <= quad.len()) && quad.as_ptr().addr() & 3 == 0;
+    let has_all = channels.checked_mul(6).is_some_and(|columns| from.have([rows, columns]));
+    if fours == 0 || !has_all || !has_room {
+        return;
+    }
+    let (mut x, mut to) = (from.bytes.as_ptr(), quad.as_mut_ptr());
+    for _ in 0..rows {
+        // SAFETY: reads `fours` words of each of six columns, `channels` bytes apart, which `have` has found in each of `rows` rows,
+        // and writes as many times 32 bytes of `quad` at three places, `32·fours` apart, which `has_room` has. LDR takes any
+        // address. After the last row the addresses are not used.
+        unsafe {
+            asm!(
+                "2:",
+                "ldr r1, [{right}, {step}]",
+                "ldr r2, [{right}, {step}, lsl #1]",
+                "ldr r0, [{right}], #4",
+                place!("r0", "{a}" ", #12]" "28", "{b}" ", #8]" "24", "{c}" ", #4]" "20"),
+                place!("r1", "{b}" ", #12]" "28", "{c}" ", #8]" "24"),
+                place!("r2", "{c}" ", #12]" "28"),
+                "ldr r1, [{left}, {step}]",
+                "ldr r2, [{left}, {step}, lsl #1]",
+                "ldr r0, [{left}], #4",
+                place!("r2", "{a}" ", #8]" "24", "{b}" ", #4]" "20", "{c}" "], #32" "16"),
+                place!("r1", "{a}" ", #4]" "20", "{b}" "], #32" "16"),
+                place!("r0", "{a}" "], #32" "16"),
+                "subs {rounds}, #1",
+                "bne 2b",
+                left = inout(reg) x => _,
+                right = inout(reg) x.wrapping_add(channels * 3) => _,
+                step = in(reg) channels,
+                a = inout(reg) to => _,
+                b = inout(reg) to.wrapping_add(fours * 16) => _,
+                c = inout(reg) to.wrapping_add(fours * 32) => _,
+                zero = in(reg) (zero_point.wrapping_neg() as u32 & 0xffff) * 0x1_0001,
+                rounds = inout(reg) fours => _,
+                out("r0") _, out("r1") _, out("r2") _, out("r3") _,
+            );
+        }
+        (x, to) = (x.wrapping_add(from.pitch), to.wrapping_add(fours * 48));
+    }
+}
+
 /// What the assembly keeps on the stack while every register is in use; it counts on the order of the fields.
 #[repr(C)]
 struct Plan {
@@ -107,6 +166,8 @@ macro_rules! two_taps {
          sxtb16 r3, r2\n\
          ldrd r12, lr, [r1], #8\n"
     };
+    (smlad 4) => { concat!(two_taps!(smlad), two_taps!(smlad), two_taps!(smlad), two_taps!(smlad)) };
+    (smlad 16) => { concat!(two_taps!(smlad 4), two_taps!(smlad 4), two_taps!(smlad 4), two_taps!(smlad 4)) };
     (smuad) => {
         concat!(
             two_taps!(@weights),
@@ -138,15 +199,31 @@ macro_rules! two_taps {
 }
 
 /// Bytes of four taps in the loop: every instruction of `two_taps` takes 4.
-const BODY: usize = 2 * 12 * 4;
+const FOUR: usize = 2 * 12 * 4;
 
-/// Requantizes one doubled sum: see `finish`, which the last shift by 1 in SSAT spares a register. `r0` is the constant there,
+/// Fours of taps in the loop's body.
+const UNROLL: usize = 8;
+
+/// The high product of a doubled sum and the constant, one less where the sum is negative.
+macro_rules! signed {
+    ($sum:literal) => {
+        concat!("add lr, r0, ", $sum, ", asr #31\n", "smmlar ", $sum, ", ", $sum, ", r1, lr\n")
+    };
+}
+
+/// The same for sums whose negative outputs are clamped anyway; see `depthwise_planes::dsp`.
+macro_rules! activated {
+    ($sum:literal) => {
+        concat!("smmlar ", $sum, ", ", $sum, ", r1, r0\n")
+    };
+}
+
+/// Requantizes doubled sums: see `finish`, which the last shift by 1 in SSAT spares a register. `r0` is the constant there,
 /// `r1` the multiplier, `r2` the shift less 1.
 macro_rules! requantize {
-    ($($sum:literal)*) => {
+    ($product:ident $($sum:literal)*) => {
         concat!($(
-            "add lr, r0, ", $sum, ", asr #31\n",
-            "smmlar ", $sum, ", ", $sum, ", r1, lr\n",
+            $product!($sum),
             "asr ", $sum, ", ", $sum, ", r2\n",
             "ssat ", $sum, ", #8, ", $sum, ", asr #1\n",
         )*)
@@ -163,13 +240,155 @@ macro_rules! second {
     };
 }
 
+/// The whole loop over pairs of channels.
+macro_rules! channel_pairs {
+    ($product:ident, $weights:expr, $plan:expr) => {
+        asm!(
+            "push {{r6, r7}}",
+            "sub sp, #40",
+            "ldm r2, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+            "adr.w r2, 5f",
+            "subs r2, r2, r6",
+            "adds r6, r2, #1",
+            "stm sp, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+            "2:",
+            "ldrd r3, r1, [sp, #4]",
+            "add r3, r0, r3",
+            "str r3, [sp]",
+            two_taps!(smuad),
+            two_taps!(smlad),
+            "ldr pc, [sp, #12]",
+            "3:",
+            two_taps!(smlad 16),
+            "5:",
+            "ldr r12, [sp]",
+            "cmp r0, r12",
+            "bne 3b",
+            "ldr r3, [sp, #16]",
+            "ldr r12, [r3, #12]",
+            "lsl r12, r12, #1",
+            second!("r8" "r4" "r9" "r5" "r10" "r6" "r11" "r7"),
+            "ldm r3!, {{r0, r1, r2}}",
+            "lsl r0, r0, #1",
+            "add r4, r0, r4, lsl #1",
+            "add r5, r0, r5, lsl #1",
+            "add r6, r0, r6, lsl #1",
+            "add r7, r0, r7, lsl #1",
+            // A shift to the right by n is −n in the record, and its complement n − 1.
+            "ldr r12, [sp, #28]",
+            "mvn r2, r2",
+            "lsl r0, r12, r2",
+            requantize!($product "r4" "r5" "r6" "r7"),
+            "ldm r3!, {{r0, r1, r2}}",
+            "mvn r2, r2",
+            "lsl r0, r12, r2",
+            requantize!($product "r8" "r9" "r10" "r11"),
+            "str r3, [sp, #16]",
+            "ldrd r12, lr, [sp, #32]",
+            "ldr r1, [sp, #24]",
+            "bfi r4, r8, #8, #8",
+            "bfi r5, r9, #8, #8",
+            "bfi r6, r10, #8, #8",
+            "bfi r7, r11, #8, #8",
+            "strh r5, [r1, r12]",
+            "strh r6, [r1, r12, lsl #1]",
+            "strh r7, [r1, lr]",
+            "strh r4, [r1], #2",
+            "str r1, [sp, #24]",
+            "ldr r0, [sp]",
+            "ldr r12, [sp, #20]",
+            "cmp r3, r12",
+            "bne 2b",
+            "add sp, #40",
+            "pop {{r6, r7}}",
+            inout("r0") $weights => _,
+            inout("r2") $plan => _,
+            out("r1") _, out("r3") _, out("r4") _, out("r5") _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+        )
+    };
+}
+
+/// The same for the first two of the pixels, what is left of an image.
+///
+/// # Safety
+/// All that the plan says is there, but for the third and the fourth pixel's outputs.
+#[allow(unsafe_code, reason = "the loop needs every register, and instructions that have no stable intrinsics")]
+#[inline(never)]
+unsafe fn two_pixels(weights: *const i8, plan: *mut Plan) {
+    // SAFETY: as the caller says. What is pushed is popped.
+    unsafe {
+        asm!(
+            "push {{r6, r7}}",
+            "mov r7, r2",
+            "2:",
+            "ldrd r10, r1, [r7, #4]",
+            "add r10, r0",
+            "mov r4, #0",
+            "mov r5, #0",
+            "mov r8, #0",
+            "mov r9, #0",
+            "3:",
+            "ldr r2, [r0], #4",
+            "ldr r6, [r0], #4",
+            "ldrd r12, lr, [r1], #16",
+            "sxtb16 r3, r2",
+            "smlad r4, r3, r12, r4",
+            "smlad r8, r2, r12, r8",
+            "smlad r5, r3, lr, r5",
+            "smlad r9, r2, lr, r9",
+            "ldrd r12, lr, [r1], #16",
+            "sxtb16 r3, r6",
+            "smlad r4, r3, r12, r4",
+            "smlad r8, r6, r12, r8",
+            "smlad r5, r3, lr, r5",
+            "smlad r9, r6, lr, r9",
+            "cmp r0, r10",
+            "bne 3b",
+            "ldr r3, [r7, #16]",
+            "ldr r12, [r3, #12]",
+            "lsl r12, r12, #1",
+            second!("r8" "r4" "r9" "r5"),
+            "ldm r3!, {{r0, r1, r2}}",
+            "lsl r0, r0, #1",
+            "add r4, r0, r4, lsl #1",
+            "add r5, r0, r5, lsl #1",
+            "ldr r12, [r7, #28]",
+            "mvn r2, r2",
+            "lsl r0, r12, r2",
+            requantize!(signed "r4" "r5"),
+            "ldm r3!, {{r0, r1, r2}}",
+            "mvn r2, r2",
+            "lsl r0, r12, r2",
+            requantize!(signed "r8" "r9"),
+            "str r3, [r7, #16]",
+            "ldr r12, [r7, #32]",
+            "ldr r1, [r7, #24]",
+            "bfi r4, r8, #8, #8",
+            "bfi r5, r9, #8, #8",
+            "strh r5, [r1, r12]",
+            "strh r4, [r1], #2",
+            "str r1, [r7, #24]",
+            "mov r0, r10",
+            "ldr r12, [r7, #20]",
+            "cmp r3, r12",
+            "bne 2b",
+            "pop {{r6, r7}}",
+            inout("r0") weights => _,
+            inout("r2") plan => _,
+            out("r1") _, out("r3") _, out("r4") _, out("r5") _,
+            out("r8") _, out("r9") _, out("r10") _, out("r12") _, out("lr") _,
+        );
+    }
+}
+
 /// A convolution's channels in pairs, for four pixels at a time.
 pub(super) struct Kernel<'m> {
     weights: &'m [i8],
     channels: &'m [Channel],
     taps: usize,
     outputs: usize,
-    twice_zero: i32,
+    zero_point: i32,
     clamp: Clamp,
 }
 
@@ -181,8 +400,8 @@ impl<'m> Kernel<'m> {
         let weights = p.weights.get(..(even / 2).checked_mul(taps)?.checked_mul(2)?)?;
         let channels = p.channels.get(..even)?;
         let is_right = even > 0 && taps > 0 && p.rounding == Rounding::Double;
-        let twice_zero = p.output_zero_point.wrapping_mul(2).wrapping_add(1);
-        is_right.then_some(Self { weights, channels, taps, outputs, twice_zero, clamp: p.clamp })
+        let zero_point = p.output_zero_point;
+        is_right.then_some(Self { weights, channels, taps, outputs, zero_point, clamp: p.clamp })
     }
 
     /// Computes an even number of channels of four pixels, `count` of which are different, and tells how many channels.
@@ -199,98 +418,36 @@ impl<'m> Kernel<'m> {
         let steps = match count {
             4 => [outputs, outputs.wrapping_mul(3)],
             3 => [outputs, outputs.wrapping_mul(2)],
-            2 => [0, outputs],
+            2 => [outputs, 0],
             1 => [0, 0],
             _ => return 0,
         };
-        // The first four taps come before the loop, whose body has four times four.
+        // The first four taps come before the loop.
         let more = taps / 4 - 1;
         let mut plan = Plan {
             end: 0,
             row: taps.wrapping_mul(2),
             quad: quad.as_ptr(),
-            entry: if more == 0 { 0 } else { ((more - 1) % 4 + 1) * BODY },
+            entry: if more == 0 { 0 } else { ((more - 1) % UNROLL + 1) * FOUR },
             channels: self.channels.as_ptr(),
             channels_end: self.channels.as_ptr_range().end,
             output: y.as_mut_ptr(),
-            twice_zero: self.twice_zero,
+            twice_zero: self.zero_point.wrapping_mul(2).wrapping_add(1),
             steps,
         };
+        let plan = &raw mut plan;
         // SAFETY: each pair of channels reads 2·`taps` bytes of weights, 4·`taps` values of `quad` and two channels (three words
         // each, `repr(C)`), which `new` and the checks above have found there, and writes two bytes at up to `count` pixels,
         // `outputs` bytes apart, within the `outputs` bytes of a pixel. LDR takes any address; LDRD and LDM need the alignment
         // that was checked, and that a `Plan` and a `Channel` have. What is pushed is popped; nothing else touches the stack.
         unsafe {
-            asm!(
-                "push {{r6, r7}}",
-                "sub sp, #40",
-                "ldm r2, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
-                "adr.w r2, 5f",
-                "subs r2, r2, r6",
-                "adds r6, r2, #1",
-                "stm sp, {{r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
-                "2:",
-                "ldrd r3, r1, [sp, #4]",
-                "add r3, r0, r3",
-                "str r3, [sp]",
-                two_taps!(smuad),
-                two_taps!(smlad),
-                "ldr pc, [sp, #12]",
-                "3:",
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                two_taps!(smlad),
-                "5:",
-                "ldr r12, [sp]",
-                "cmp r0, r12",
-                "bne 3b",
-                "ldr r3, [sp, #16]",
-                "ldr r12, [r3, #12]",
-                "lsl r12, r12, #1",
-                second!("r8" "r4" "r9" "r5" "r10" "r6" "r11" "r7"),
-                "ldm r3!, {{r0, r1, r2}}",
-                "lsl r0, r0, #1",
-                "add r4, r0, r4, lsl #1",
-                "add r5, r0, r5, lsl #1",
-                "add r6, r0, r6, lsl #1",
-                "add r7, r0, r7, lsl #1",
-                // A shift to the right by n is −n in the record, and its complement n − 1.
-                "ldr r12, [sp, #28]",
-                "mvn r2, r2",
-                "lsl r0, r12, r2",
-                requantize!("r4" "r5" "r6" "r7"),
-                "ldm r3!, {{r0, r1, r2}}",
-                "mvn r2, r2",
-                "lsl r0, r12, r2",
-                requantize!("r8" "r9" "r10" "r11"),
-                "str r3, [sp, #16]",
-                "ldrd r12, lr, [sp, #32]",
-                "ldr r1, [sp, #24]",
-                "strb r5, [r1, r12]",
-                "strb r6, [r1, r12, lsl #1]",
-                "strb r7, [r1, lr]",
-                "strb r4, [r1], #1",
-                "strb r9, [r1, r12]",
-                "strb r10, [r1, r12, lsl #1]",
-                "strb r11, [r1, lr]",
-                "strb r8, [r1], #1",
-                "str r1, [sp, #24]",
-                "ldr r0, [sp]",
-                "ldr r12, [sp, #20]",
-                "cmp r3, r12",
-                "bne 2b",
-                "add sp, #40",
-                "pop {{r6, r7}}",
-                inout("r0") self.weights.as_ptr() => _,
-                inout("r2") &raw mut plan => _,
-                out("r1") _, out("r3") _, out("r4") _, out("r5") _,
-                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
-            );
+            if count <= 2 {
+                two_pixels(self.weights.as_ptr(), plan);
+            } else if i32::from(self.clamp.min) >= self.zero_point {
+                channel_pairs!(activated, self.weights.as_ptr(), plan);
+            } else {
+                channel_pairs!(signed, self.weights.as_ptr(), plan);
+            }
         }
         if self.clamp != Clamp::NONE {
             clamp_all(y, self.clamp);

@@ -6,8 +6,8 @@
 
 use core::arch::asm;
 
-use super::winograd::Patch;
-use super::{Channel, Clamp, Conv2d};
+use super::winograd_tiles::{Distance, Patch};
+use super::{Channel, Conv2d};
 use crate::fixed::Rounding;
 
 /// `Bᵀ·d·B` of two tiles. `false`: nothing was done.
@@ -141,7 +141,6 @@ struct Plan {
     pairs: usize,
     /// `2·zero_point + 1`.
     twice_zero: i32,
-    clamp: [i32; 2],
     /// Rounds of a position in units of what is unrolled.
     passes: usize,
 }
@@ -253,38 +252,9 @@ macro_rules! position {
     };
 }
 
-macro_rules! saturate {
-    ($a:literal) => {
-        concat!("ssat ", $a, ", #8, ", $a, "\n")
-    };
-}
-
-macro_rules! between {
-    ($a:literal) => {
-        concat!(
-            "ldr r5, [sp, #164]\n",
-            "cmp ",
-            $a,
-            ", r5\n",
-            "it gt\n",
-            "movgt ",
-            $a,
-            ", r5\n",
-            "ldr r5, [sp, #160]\n",
-            "cmp ",
-            $a,
-            ", r5\n",
-            "it lt\n",
-            "movlt ",
-            $a,
-            ", r5\n",
-        )
-    };
-}
-
-/// Four sums of the channel whose factor is at `$at`, to bytes.
+/// Four sums of the channel whose factor is at `$at`, to bytes, saturated only.
 macro_rules! finish {
-    ($clamp:ident, $a:literal, $b:literal, $c:literal, $d:literal, $at:literal, $slow:literal, $done:literal) => {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $at:literal, $slow:literal, $done:literal) => {
         concat!(
             "ldr r5, [sp, #20]\n",
             "ldr r4, [r5, #8]\n",
@@ -295,7 +265,7 @@ macro_rules! finish {
             "bhi ", $slow, "f\n",
             "ldr r5, [r5, #28]\n",
             "lsl r4, r5, r4\n",
-            finish!(@fast $clamp, $a), finish!(@fast $clamp, $b), finish!(@fast $clamp, $c), finish!(@fast $clamp, $d),
+            finish!(@fast $a), finish!(@fast $b), finish!(@fast $c), finish!(@fast $d),
             $done, ":\n",
             "add r5, lr, r12\n",
             "strb ", $a, ", [lr]\n",
@@ -304,18 +274,17 @@ macro_rules! finish {
             "strb ", $d, ", [r5, r12, lsl #1]\n",
         )
     };
-    (@fast $clamp:ident, $a:literal) => {
+    (@fast $a:literal) => {
         concat!(
             "asr ", $a, ", ", $a, ", #1\n",
-            "smmulr ", $a, ", ", $a, ", r2\n",
-            "add ", $a, ", ", $a, ", ", $a, ", asr #31\n",
-            "add ", $a, ", ", $a, ", r4\n",
+            "add r5, r4, ", $a, ", asr #31\n",
+            "smmlar ", $a, ", ", $a, ", r2, r5\n",
             "asr ", $a, ", ", $a, ", r3\n",
-            $clamp!($a),
+            "ssat ", $a, ", #8, ", $a, "\n",
         )
     };
     // Any shift.
-    (@slow $clamp:ident, $a:literal) => {
+    (@slow $a:literal) => {
         concat!(
             "asr ", $a, ", ", $a, ", #1\n",
             "rsbs r4, r3, #0\n",
@@ -333,13 +302,13 @@ macro_rules! finish {
             "ldr r5, [sp, #20]\n",
             "ldr r5, [r5, #28]\n",
             "add ", $a, ", ", $a, ", r5, asr #1\n",
-            $clamp!($a),
+            "ssat ", $a, ", #8, ", $a, "\n",
         )
     };
-    (@slow_four $clamp:ident, $a:literal, $b:literal, $c:literal, $d:literal, $slow:literal, $done:literal) => {
+    (@slow_four $a:literal, $b:literal, $c:literal, $d:literal, $slow:literal, $done:literal) => {
         concat!(
             $slow, ":\n",
-            finish!(@slow $clamp, $a), finish!(@slow $clamp, $b), finish!(@slow $clamp, $c), finish!(@slow $clamp, $d),
+            finish!(@slow $a), finish!(@slow $b), finish!(@slow $c), finish!(@slow $d),
             "b ", $done, "b\n",
         )
     };
@@ -347,7 +316,7 @@ macro_rules! finish {
 
 /// One row of outputs, whose sums of the first column start at `$at` of the stack.
 macro_rules! row {
-    ($clamp:ident, $at:literal, $first:literal, $s0:literal, $d0:literal, $s1:literal, $d1:literal) => {
+    ($at:literal, $first:literal, $s0:literal, $d0:literal, $s1:literal, $d1:literal) => {
         concat!(
             "add r12, sp, #",
             $at,
@@ -378,23 +347,23 @@ macro_rules! row {
             "ldr r5, [sp, #20]\n",
             "ldrd lr, r12, [r5, #12]\n",
             $first,
-            finish!($clamp, "r0", "r8", "r1", "r9", "4", $s0, $d0),
+            finish!("r0", "r8", "r1", "r9", "4", $s0, $d0),
             "add lr, #1\n",
-            finish!($clamp, "r6", "r10", "r7", "r11", "16", $s1, $d1),
+            finish!("r6", "r10", "r7", "r11", "16", $s1, $d1),
         )
     };
 }
 
+pub(super) use {position, round, rounds};
+
 /// The whole loop over pairs of channels.
 macro_rules! pairs {
-    ($unroll:tt $clamp:ident, $plan:expr) => {
+    ($unroll:tt, $plan:expr) => {
         asm!(
             "push {{r6, r7}}",
-            "sub sp, #168",
+            "sub sp, #160",
             "str r1, [sp, #20]",
-            "ldrd r2, r3, [r1, #32]",
-            "strd r2, r3, [sp, #160]",
-            "ldr r2, [r1, #40]",
+            "ldr r2, [r1, #32]",
             "str r2, [sp, #24]",
             "str r2, [sp, #28]",
             "50:",
@@ -438,8 +407,8 @@ macro_rules! pairs {
             "bne 20b",
             "ldr r5, [sp, #20]",
             "str r0, [r5]",
-            row!($clamp, "32", "", "61", "71", "62", "72"),
-            row!($clamp, "48", "ldr r2, [r5, #20]\nadd lr, r2\n", "63", "73", "64", "74"),
+            row!("32", "", "61", "71", "62", "72"),
+            row!("48", "ldr r2, [r5, #20]\nadd lr, r2\n", "63", "73", "64", "74"),
             "ldr r5, [sp, #20]",
             "ldrd r2, r3, [r5, #8]",
             "ldr r4, [r5, #24]",
@@ -454,12 +423,12 @@ macro_rules! pairs {
             position!(@again "22", "42", "32"),
             position!(@again "23", "43", "33"),
             position!(@again "24", "44", "34"),
-            finish!(@slow_four $clamp, "r0", "r8", "r1", "r9", "61", "71"),
-            finish!(@slow_four $clamp, "r6", "r10", "r7", "r11", "62", "72"),
-            finish!(@slow_four $clamp, "r0", "r8", "r1", "r9", "63", "73"),
-            finish!(@slow_four $clamp, "r6", "r10", "r7", "r11", "64", "74"),
+            finish!(@slow_four "r0", "r8", "r1", "r9", "61", "71"),
+            finish!(@slow_four "r6", "r10", "r7", "r11", "62", "72"),
+            finish!(@slow_four "r0", "r8", "r1", "r9", "63", "73"),
+            finish!(@slow_four "r6", "r10", "r7", "r11", "64", "74"),
             "80:",
-            "add sp, #168",
+            "add sp, #160",
             "pop {{r6, r7}}",
             out("r0") _,
             inout("r1") $plan => _,
@@ -469,10 +438,10 @@ macro_rules! pairs {
     };
 }
 
-/// Computes pairs of channels of two tiles and tells how many; `distance` is that of pixels and rows of the output.
+/// Computes pairs of channels of two tiles, but for the clamp, and tells how many.
 #[allow(unsafe_code, reason = "SMLAD and SMMULR have no stable intrinsics")]
-pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], distance: [usize; 2]) -> usize {
-    let [pixel, row] = distance;
+pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], to: Distance) -> usize {
+    let Distance { pixel, row } = to;
     let pairs = p.channels.len() / 2;
     let rounds = tiles.len() / 128;
     let is_enough = pairs.checked_mul(tiles.len()).is_some_and(|needed| needed <= weights.len());
@@ -503,7 +472,6 @@ pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8]
         row,
         pairs,
         twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
-        clamp: [p.clamp.min.into(), p.clamp.max.into()],
         passes: rounds / unroll,
     };
     let plan = &raw mut plan;
@@ -511,13 +479,10 @@ pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8]
     // `repr(C)`), and writes two bytes at eight places, the last `3·pixel + row` behind the first; the lengths above allow it.
     // LDM and LDRD need the alignment that was checked, and that a `Plan` and a `Channel` have. The stack is given back.
     unsafe {
-        match (unroll, p.clamp == Clamp::NONE) {
-            (8, true) => pairs!(8 saturate, plan),
-            (8, false) => pairs!(8 between, plan),
-            (4, true) => pairs!(4 saturate, plan),
-            (4, false) => pairs!(4 between, plan),
-            (_, true) => pairs!(1 saturate, plan),
-            (_, false) => pairs!(1 between, plan),
+        match unroll {
+            8 => pairs!(8, plan),
+            4 => pairs!(4, plan),
+            _ => pairs!(1, plan),
         }
     }
     pairs

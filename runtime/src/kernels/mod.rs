@@ -49,6 +49,8 @@ mod dsp_pool;
 mod dsp_rows;
 #[cfg(thumbnet_dsp)]
 mod dsp_winograd;
+#[cfg(thumbnet_dsp)]
+mod dsp_winograd_4x4;
 pub mod eltwise;
 mod energies;
 pub mod fft;
@@ -96,6 +98,8 @@ mod v7m;
 pub mod view;
 mod window;
 pub mod winograd;
+pub mod winograd_4x4;
+mod winograd_tiles;
 
 pub use crate::format::Cell;
 #[cfg(thumbnet_dsp)]
@@ -167,6 +171,8 @@ pub enum Layout {
     Pairs,
     /// Filters of a 3×3 convolution with stride 1, transformed; see [`winograd`].
     Winograd,
+    /// The same in larger tiles, all channels shifted to the right by 1 to 22; see [`winograd_4x4`].
+    Winograd4x4,
 }
 
 /// A window that slides over an image: the geometry that convolution and pooling share.
@@ -206,7 +212,7 @@ pub struct Conv2d<'m> {
     pub rounding: Rounding,
     /// Order of `weights`.
     pub layout: Layout,
-    /// Weights, zero point 0, −127..127; in the layout of [`winograd`] the bytes of `i16`.
+    /// Weights, zero point 0, −127..127; in the layouts of [`winograd`] the bytes of `i16`.
     pub weights: &'m [i8],
     /// One per output channel.
     pub channels: &'m [Channel],

@@ -14,15 +14,15 @@
 //! The windows of four pixels lie in `scratch`, in 16 bits and without the zero point, in the same order: for two taps one halfword
 //! of each, for pixel 0, then 1, 2, 3.
 
-use super::conv2d::{column_len, corner_up_to, gather_padded, last_corner};
+use super::conv2d::{column_len, corner_up_to, gather_bytes, gather_window, last_corner};
 use super::strided::{Strided, copy_rows};
-use super::{Conv2d, Stream, output_i8};
+use super::{Conv2d, Stream, Window, output_i8};
 
 /// Pixels that are computed at the same time.
 const PIXELS: usize = 4;
 
 /// Which pixel each of the four is where fewer are left; the assembly writes through two distances, see `dsp_pairs`.
-const SLOTS: [[usize; PIXELS]; PIXELS] = [[0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 2, 2], [0, 1, 2, 3]];
+const SLOTS: [[usize; PIXELS]; PIXELS] = [[0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 2, 2], [0, 1, 2, 3]];
 
 /// Taps of a window in whole fours.
 pub(super) const fn padded(taps: usize) -> usize {
@@ -134,6 +134,9 @@ struct Geometry {
     last: Option<[usize; 2]>,
     /// Whether rows of windows are whole fours.
     is_whole: bool,
+    /// Whether a window has three columns of whole fours, and the next one two of them.
+    #[cfg(thumbnet_dsp)]
+    is_sliding: bool,
 }
 
 impl Geometry {
@@ -146,6 +149,8 @@ impl Geometry {
             step: p.window.stride[1].wrapping_mul(channels),
             last: last_corner(p),
             is_whole: row.is_multiple_of(4),
+            #[cfg(thumbnet_dsp)]
+            is_sliding: (columns, p.window.stride[1]) == (3, 1) && channels.is_multiple_of(4),
         }
     }
 
@@ -170,17 +175,22 @@ impl Geometry {
             && corner_up_to(p, last, [n, oy, end.wrapping_sub(1)]).is_some()
             && let Some(x) = x.get(start..)
         {
-            self.side_by_side(x, bytes, quad, p.input_zero_point);
+            self.side_by_side(Strided { bytes: x, pitch: self.pitch }, bytes, quad, p.input_zero_point);
             return [n, oy, end];
         }
         self.apart(p, x, at, count, bytes, quad)
     }
 
-    /// Four windows that lie in the image whole, each `step` behind the one before.
+    /// Four windows, each `step` behind the one before.
     #[inline(always)]
-    fn side_by_side(&self, x: &[i8], bytes: &mut [i8], quad: &mut [i16], zero_point: i32) {
+    fn side_by_side(&self, window: Strided<'_>, bytes: &mut [i8], quad: &mut [i16], zero_point: i32) {
+        #[cfg(thumbnet_dsp)]
+        if self.is_sliding {
+            super::dsp_pairs::widen_sliding(window, [self.shape[0], self.step], quad, zero_point);
+            return;
+        }
         let places = [0, self.step, self.step.wrapping_mul(2), self.step.wrapping_mul(3)];
-        let sources = places.map(|place| Strided { bytes: x.get(place..).unwrap_or(&[]), pitch: self.pitch });
+        let sources = places.map(|place| Strided { bytes: window.bytes.get(place..).unwrap_or(&[]), ..window });
         if self.is_whole {
             widen_rows(sources, self.shape, quad, zero_point);
             return;
@@ -200,7 +210,7 @@ impl Geometry {
         widen_rows(sources, [1, taps], quad, zero_point);
     }
 
-    /// Four windows anywhere: those that lie in the image whole are read there, if their rows are whole fours, the others copied.
+    /// Four windows anywhere.
     #[inline(never)]
     fn apart(
         &self,
@@ -211,31 +221,85 @@ impl Geometry {
         bytes: &mut [i8],
         quad: &mut [i16],
     ) -> [usize; 3] {
-        let mut pixels = [at; PIXELS];
-        for pixel in pixels.iter_mut().take(count) {
-            *pixel = at;
-            at = next(p, at);
+        if !self.is_whole || self.last.is_none() {
+            return self.one_by_one(p, x, at, count, bytes, quad);
         }
+        // Windows with gaps in between take less room one by one.
+        let most = if p.window.stride[1] > p.window.size[1] { 1 } else { PIXELS };
+        let [n, oy, ox] = at;
+        if count.min(most) == PIXELS && ox.wrapping_add(PIXELS) <= p.output[2] {
+            let (run, _) = self.run(p, x, at, PIXELS, bytes);
+            self.side_by_side(run, &mut [], quad, p.input_zero_point);
+            return next(p, [n, oy, ox.wrapping_add(PIXELS - 1)]);
+        }
+        let nothing = Strided { bytes: &[], pitch: 0 };
+        let (mut sources, mut rest) = ([nothing; PIXELS], bytes);
+        let mut found = 0usize;
+        while found < count {
+            let [n, oy, ox] = at;
+            let len = p.output[2].wrapping_sub(ox).min(count.wrapping_sub(found)).min(most);
+            let (run, behind) = self.run(p, x, at, len, core::mem::take(&mut rest));
+            rest = behind;
+            for (number, source) in sources.iter_mut().skip(found).take(len).enumerate() {
+                *source = Strided { bytes: run.bytes.get(number.wrapping_mul(self.step)..).unwrap_or(&[]), ..run };
+            }
+            found = found.wrapping_add(len.max(1));
+            at = next(p, [n, oy, ox.wrapping_add(len).wrapping_sub(1)]);
+        }
+        let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
+        let sources = slots.map(|slot| sources.get(slot).copied().unwrap_or(nothing));
+        widen_rows(sources, self.shape, quad, p.input_zero_point);
+        at
+    }
+
+    /// The windows of `len` pixels side by side, of one row: in the image where all of them lie there, otherwise copied to
+    /// `bytes` together, which takes no more than their columns would. Gives what is left of `bytes`.
+    #[inline(always)]
+    fn run<'s>(
+        &self,
+        p: &Conv2d<'_>,
+        x: &'s [i8],
+        at: [usize; 3],
+        len: usize,
+        bytes: &'s mut [i8],
+    ) -> (Strided<'s>, &'s mut [i8]) {
+        let ([n, oy, ox], [rows, across]) = (at, p.window.size);
+        let before = len.wrapping_sub(1);
+        if let Some(last) = self.last
+            && let Some(start) = corner_up_to(p, last, at)
+            && corner_up_to(p, last, [n, oy, ox.wrapping_add(before)]).is_some()
+        {
+            return (Strided { bytes: x.get(start..).unwrap_or(&[]), pitch: self.pitch }, bytes);
+        }
+        let across = before.wrapping_mul(p.window.stride[1]).wrapping_add(across);
+        let window = Window { size: [rows, across], ..p.window };
+        let pitch = across.wrapping_mul(p.input[3]);
+        let (patch, behind) = bytes.split_at_mut_checked(rows.wrapping_mul(pitch)).unwrap_or_default();
+        gather_window(p, &window, x, at, patch);
+        (Strided { bytes: patch, pitch }, behind)
+    }
+
+    /// The same one by one: each is copied.
+    fn one_by_one(
+        &self,
+        p: &Conv2d<'_>,
+        x: &[i8],
+        mut at: [usize; 3],
+        count: usize,
+        bytes: &mut [i8],
+        quad: &mut [i16],
+    ) -> [usize; 3] {
         let (len, taps) = (column_len(p), bytes.len() / PIXELS);
         let slots = SLOTS.get(count.wrapping_sub(1)).copied().unwrap_or_default();
-        let mut copies = bytes;
-        let sources = slots.map(|slot| {
-            let pixel = pixels.get(slot).copied().unwrap_or(at);
-            let inside = self.last.and_then(|last| corner_up_to(p, last, pixel)).and_then(|start| x.get(start..));
-            let inside = inside.map(|bytes| Strided { bytes, pitch: self.pitch });
-            let (column, rest) = core::mem::take(&mut copies).split_at_mut_checked(taps).unwrap_or_default();
-            copies = rest;
-            match inside {
-                Some(source) if self.is_whole => return source,
-                Some(source) => copy_rows(source, self.shape, column),
-                None => gather_padded(p, x, pixel, column.get_mut(..len).unwrap_or_default()),
+        let mut of = 0;
+        for (slot, column) in slots.into_iter().zip(bytes.chunks_exact_mut(taps.max(1))) {
+            if slot > of {
+                (at, of) = (next(p, at), slot);
             }
-            Strided { bytes: column, pitch: self.shape[1] }
-        });
-        // Without whole rows all of them are copies, whose taps follow one another.
-        let shape = if self.is_whole { self.shape } else { [1, taps] };
-        widen_rows(sources, shape, quad, p.input_zero_point);
-        at
+            gather_bytes(p, x, at, column.get_mut(..len).unwrap_or_default());
+        }
+        self.widen_copies(bytes, quad, p.input_zero_point);
+        next(p, at)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{
     Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent, Scale, Window,
-    eltwise, pairs, rows, winograd,
+    eltwise, pairs, rows, winograd, winograd_4x4,
 };
 use crate::fixed::{Rounding, requantize, requantize_double};
 use crate::fixed16::{sigmoid, tanh};
@@ -56,6 +56,7 @@ pub fn conv2d(p: &Conv2d<'_>, x: &[i8], y: &mut [i8]) {
                 Layout::Plain => p.weights[c * taps + tap].into(),
                 Layout::Pairs => pairs::weight(p.weights, taps, c, tap).into(),
                 Layout::Winograd => restored(p, c, k)[i][j],
+                Layout::Winograd4x4 => restored_4x4(p, c, k)[i][j],
             };
             let x = i32::from(x[index(p.input, [n, iy, ix, k])]) - p.input_zero_point;
             sum += i64::from(x) * i64::from(w);
@@ -71,6 +72,15 @@ fn restored(p: &Conv2d<'_>, c: usize, k: usize) -> [[i32; 3]; 3] {
         i16::from_le_bytes([p.weights[at].cast_unsigned(), p.weights[at + 1].cast_unsigned()])
     };
     winograd::restore([0, 1, 2, 3].map(|i| [0, 1, 2, 3].map(|j| position(i, j))))
+}
+
+/// The same from larger tiles.
+fn restored_4x4(p: &Conv2d<'_>, c: usize, k: usize) -> [[i32; 3]; 3] {
+    let position = |i: usize, j: usize| {
+        let at = 2 * winograd_4x4::weight_index(p.input[3], c, winograd_4x4::place(i, j), k);
+        i16::from_le_bytes([p.weights[at].cast_unsigned(), p.weights[at + 1].cast_unsigned()])
+    };
+    winograd_4x4::restore([0, 1, 2, 3, 4, 5].map(|i| [0, 1, 2, 3, 4, 5].map(|j| position(i, j))))
 }
 
 /// See [`super::depthwise`].

@@ -24,7 +24,7 @@ pub(crate) fn len(layout: Layout, inputs: usize, rows: usize) -> Option<usize> {
     match layout {
         Layout::Plain => inputs.checked_mul(rows),
         Layout::Pairs => weights_len(inputs, rows),
-        Layout::Winograd => None,
+        Layout::Winograd | Layout::Winograd4x4 => None,
     }
 }
 

@@ -16,11 +16,13 @@ impl Strided<'_> {
         rows > 0 && last.and_then(|last| last.checked_add(row)).is_some_and(|needed| needed <= self.bytes.len())
     }
 
-    /// Whether there is something to copy, all of it is there, and `to` has room for it.
+    /// Whether there is something to copy, all of it is there, and `to` has room for it at places that are `pitch` apart.
     #[cfg(thumbnet_dsp)]
     #[inline(always)]
-    pub(super) fn fit(&self, [rows, row]: [usize; 2], to: &[i8]) -> bool {
-        row > 0 && self.have([rows, row]) && rows.checked_mul(row).is_some_and(|needed| needed <= to.len())
+    pub(super) fn fit_apart(&self, [rows, row]: [usize; 2], to: &[i8], pitch: usize) -> bool {
+        let last = rows.wrapping_sub(1).checked_mul(pitch);
+        let end = last.and_then(|last| last.checked_add(row));
+        row > 0 && self.have([rows, row]) && end.is_some_and(|needed| needed <= to.len())
     }
 }
 
@@ -34,11 +36,22 @@ impl<'a> Strided<'a> {
     }
 }
 
+/// Copies so many rows of so many bytes to places that are `pitch` apart.
+#[inline(always)]
+pub(super) fn place_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8], pitch: usize) {
+    #[cfg(thumbnet_dsp)]
+    super::dsp::place_rows(from, [rows, row], to, pitch);
+    #[cfg(not(thumbnet_dsp))]
+    for (to, from) in to.chunks_mut(pitch.max(1)).zip(from.rows([rows, row])) {
+        super::dot::copy(from, to);
+    }
+}
+
 /// Copies so many rows of so many bytes behind one another.
 #[inline(always)]
 pub(super) fn copy_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i8]) {
     #[cfg(thumbnet_dsp)]
-    super::dsp::copy_rows(from, [rows, row], to);
+    super::dsp::place_rows(from, [rows, row], to, row);
     #[cfg(thumbnet_helium)]
     super::helium_columns::copy_rows(from, [rows, row], to, row);
     #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]

@@ -22,7 +22,7 @@ pub use layout::{Family, pack, pack_where};
 pub use plan::{Plan, plan};
 pub use program::{Program, StepDesc, TensorDesc};
 pub use stream::stream;
-pub use winograd::{Optimize, Transformed, transform, transform_by};
+pub use winograd::{Optimize, TRANSFORMED, Transformed, transform, transform_by};
 pub use write::write;
 
 /// A model file, and the plan that is in it.

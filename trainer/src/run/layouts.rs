@@ -7,7 +7,7 @@ use thumbnet::format::Op;
 use thumbnet::kernels::Layout;
 
 use super::{Target, run};
-use crate::compile::{Program, compile, pack_where, transform_by};
+use crate::compile::{Program, TRANSFORMED, compile, pack_where, transform_by};
 use crate::verify::random_inputs;
 
 /// What a step takes with each layout that its weights can have, and which one it was given.
@@ -49,11 +49,11 @@ impl fmt::Display for Measured {
 /// The core is not an emulated one, or the program does not run there.
 pub fn choose_layouts(program: &mut Program, core: Target, winograd: usize) -> Result<Vec<Measured>> {
     let mut measured = measure(program, core, winograd > 0)?;
-    let gain = |step: usize| {
+    let gain = |step: usize, layout: Layout| {
         let step = &measured[step];
-        step.direct().saturating_sub(step.count(Layout::Winograd).unwrap_or(u64::MAX))
+        step.direct().saturating_sub(step.count(layout).unwrap_or(u64::MAX))
     };
-    transform_by(program, Some(winograd), |step, _| gain(step));
+    transform_by(program, Some(winograd), |step, layer| gain(step, layer.layout));
     pack_where(program, |step| measured[step].count(Layout::Pairs) == Some(measured[step].direct()));
     for (step, measured) in program.steps.iter().zip(&mut measured) {
         measured.chosen = layout(&step.op);
@@ -68,9 +68,11 @@ fn measure(program: &Program, core: Target, with_winograd: bool) -> Result<Vec<M
     pack_where(&mut packed, |_| true);
     let mut candidates = vec![program.clone(), packed];
     if with_winograd {
-        let mut transformed = program.clone();
-        transform_by(&mut transformed, None, |_, layer| layer.saved);
-        candidates.push(transformed);
+        for layout in TRANSFORMED {
+            let mut transformed = program.clone();
+            transform_by(&mut transformed, None, |_, layer| if layer.layout == layout { layer.saved } else { 0 });
+            candidates.push(transformed);
+        }
     }
     let name = |step: usize| program.tensors[program.first_result() + step].name.clone();
     let new = |step: usize| Measured { name: name(step), counts: Vec::new(), chosen: Layout::Plain };
