@@ -7,7 +7,6 @@
 use core::arch::asm;
 
 use super::dsp_winograd::{position, round, rounds};
-use super::winograd_4x4::INVERSE_OF_9;
 use super::winograd_tiles::{Distance, Patch};
 use super::{Channel, Conv2d};
 use crate::fixed::Rounding;
