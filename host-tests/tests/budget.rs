@@ -49,7 +49,7 @@ fn a_firmware_builds_only_where_its_model_fits() {
     };
     refused(
         |memory| memory.ram.len = 6 << 10,
-        &["digits.tnet does not fit", "of     6144 bytes: does not fit", "arena 2640", "less RAM: "],
+        &["digits.tnet does not fit", "of     6144 bytes: does not fit", "arena 2688", "less RAM: "],
     );
     refused(
         |memory| memory.flash.len = 200 << 10,

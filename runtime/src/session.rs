@@ -165,10 +165,11 @@ impl<'s> Session<'s> {
         let first = self.model.first_result();
         for (number, record) in self.model.records().enumerate() {
             observer.before(number);
-            let done = self.model.tensors().get(first.saturating_add(number as u32)).and_then(|output| {
-                self.step(&record, &output)?;
-                span(&output).of(self.arena)
-            });
+            // Not moved out of its option: that would copy it.
+            let done = match &self.model.tensors().get(first.saturating_add(number as u32)) {
+                Some(output) => self.step(&record, output).and_then(|()| span(output).of(self.arena)),
+                None => None,
+            };
             debug_assert!(done.is_some(), "Model::new accepted step {number}, which does not run: {record:?}");
             observer.after(number, done.unwrap_or(&[]));
         }
@@ -178,15 +179,15 @@ impl<'s> Session<'s> {
     #[inline(never)]
     fn step(&mut self, record: &Record<'s>, output: &Tensor) -> Option<()> {
         let model = self.model;
-        let a = model.tensors().get(*record.inputs.first()?)?;
-        let other = match record.inputs.get(1) {
-            Some(&second) => Some(model.tensors().get(second)?),
-            None => None,
-        };
-        let b = other.as_ref().unwrap_or(&a);
-        // Not moved out of its result: that would copy it.
-        let Ok(call) = &Call::read(model.data(), record, &a, b, output) else { return None };
-        let first = source(model, &a)?;
+        // Nothing is moved out of its option or result: that would copy it.
+        let Some(a) = &model.tensors().get(*record.inputs.first()?) else { return None };
+        let other = &record.inputs.get(1).and_then(|&second| model.tensors().get(second));
+        if other.is_none() && record.inputs.len() > 1 {
+            return None;
+        }
+        let b = other.as_ref().unwrap_or(a);
+        let Ok(call) = &Call::read(model.data(), record, a, b, output) else { return None };
+        let first = source(model, a)?;
         let second = other.as_ref().map_or(Some(first), |b| source(model, b))?;
         let operands = Operands { model, inputs: record.inputs, first, second };
         let scratch = Span { start: record.scratch as usize, len: call.scratch_len() };

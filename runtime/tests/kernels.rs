@@ -208,7 +208,7 @@ proptest! {
         let direct = Conv2d {
             input: [batch, image[0], image[1], inputs], output: [batch, out[0], out[1], outputs], window,
             input_zero_point: zp.0, output_zero_point: zp.1, clamp, rounding: Rounding::Double, layout: Layout::Plain,
-            weights: &w, channels: &channels,
+            weights: &w, channels: &channels, right_shifts: are_right_shifts(&channels),
         };
         let p = Conv2d { layout: Layout::Pairs, weights: &packed, ..direct };
         let x = values(seed ^ 2, p.input.iter().product());
