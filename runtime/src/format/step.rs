@@ -603,7 +603,7 @@ macro_rules! ops {
             fn read(code: u32, words: &mut Words<'_>) -> Result<Self, StepProblem> {
                 match code {
                     $($code if cfg!(feature = $name) => Ok(ops!(@read words $variant $($params)?)),)*
-                    $($code)|* => Err(StepProblem::NotBuilt),
+                    _ if [$($code),*].contains(&code) => Err(StepProblem::NotBuilt),
                     _ => Err(StepProblem::Record),
                 }
             }

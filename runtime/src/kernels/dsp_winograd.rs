@@ -129,20 +129,66 @@ pub(super) fn transform_inputs(patch: Patch<'_>, zero_point: i32, tiles: &mut [i
     true
 }
 
-/// What the assembly keeps in memory; it counts on the order of the fields.
+/// What the assembly keeps in memory, for tiles of either size; it counts on the order of the fields.
 #[repr(C)]
-struct Plan {
+pub(super) struct Plan {
     weights: *const i16,
     tiles: *const i16,
     channels: *const Channel,
     output: *mut i8,
     pixel: usize,
     row: usize,
-    pairs: usize,
+    pub pairs: usize,
     /// `2·zero_point + 1`.
     twice_zero: i32,
     /// Rounds of a position in units of what is unrolled.
     passes: usize,
+}
+
+/// Two tiles that lie side by side: numbers of a transformed one, and pixels and rows from their first output to the last.
+pub(super) struct Tiles {
+    pub numbers: usize,
+    pub last: [usize; 2],
+}
+
+impl Plan {
+    /// The plan of all pairs of channels, and how many rounds the loop is unrolled by: 8, 4 or 1. `None` where there is nothing to do, a
+    /// slice is too short, or words are not aligned: each pair reads `8·numbers` weights in each round, as many transformed inputs, and
+    /// two channels (three words each, `repr(C)`), and writes two bytes for each output.
+    #[inline(always)]
+    pub(super) fn new(
+        p: &Conv2d<'_>,
+        weights: &[i16],
+        inputs: &[i16],
+        y: &mut [i8],
+        to: Distance,
+        tiles: &Tiles,
+    ) -> Option<(Self, usize)> {
+        let Distance { pixel, row } = to;
+        let pairs = p.channels.len() / 2;
+        let rounds = (inputs.len() / 8).checked_div(tiles.numbers)?;
+        let [pixels, rows] = tiles.last;
+        let last =
+            pixel.checked_mul(pixels)?.checked_add(row.checked_mul(rows)?)?.checked_add(pairs.checked_mul(2)?)?;
+        let has_all = pairs.checked_mul(inputs.len())? <= weights.len() && last <= y.len();
+        let is_aligned = (weights.as_ptr().addr() | inputs.as_ptr().addr()) & 3 == 0;
+        if p.rounding != Rounding::Double || pairs == 0 || rounds == 0 || !has_all || !is_aligned {
+            return None;
+        }
+        let unroll = [8, 4].into_iter().find(|&unroll| rounds.is_multiple_of(unroll)).unwrap_or(1);
+        let plan = Self {
+            weights: weights.as_ptr(),
+            tiles: inputs.as_ptr(),
+            channels: p.channels.as_ptr(),
+            output: y.as_mut_ptr(),
+            pixel,
+            row,
+            pairs,
+            twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
+            passes: rounds / unroll,
+        };
+        Some((plan, unroll))
+    }
 }
 
 /// Four input channels of two outputs and two tiles: the accumulators are given, then the registers of the weights.
@@ -440,44 +486,13 @@ macro_rules! pairs {
 
 /// Computes pairs of channels of two tiles, but for the clamp, and tells how many.
 #[allow(unsafe_code, reason = "SMLAD and SMMULR have no stable intrinsics")]
-pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], to: Distance) -> usize {
-    let Distance { pixel, row } = to;
-    let pairs = p.channels.len() / 2;
-    let rounds = tiles.len() / 128;
-    let is_enough = pairs.checked_mul(tiles.len()).is_some_and(|needed| needed <= weights.len());
-    let last = pixel.checked_mul(3).and_then(|last| last.checked_add(row)?.checked_add(pairs.checked_mul(2)?));
-    let is_aligned = (weights.as_ptr().addr() | tiles.as_ptr().addr()) & 3 == 0;
-    if p.rounding != Rounding::Double
-        || pairs == 0
-        || rounds == 0
-        || !is_enough
-        || !is_aligned
-        || last.is_none_or(|last| last > y.len())
-    {
-        return 0;
-    }
-    let unroll = if rounds.is_multiple_of(8) {
-        8
-    } else if rounds.is_multiple_of(4) {
-        4
-    } else {
-        1
-    };
-    let mut plan = Plan {
-        weights: weights.as_ptr(),
-        tiles: tiles.as_ptr(),
-        channels: p.channels.as_ptr(),
-        output: y.as_mut_ptr(),
-        pixel,
-        row,
-        pairs,
-        twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
-        passes: rounds / unroll,
-    };
+pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], inputs: &[i16], y: &mut [i8], to: Distance) -> usize {
+    let tiles = Tiles { numbers: 16, last: [3, 1] };
+    let Some((mut plan, unroll)) = Plan::new(p, weights, inputs, y, to, &tiles) else { return 0 };
+    let pairs = plan.pairs;
     let plan = &raw mut plan;
-    // SAFETY: each pair reads `16·8·rounds` weights, the same number of transformed inputs and two channels (three words each,
-    // `repr(C)`), and writes two bytes at eight places, the last `3·pixel + row` behind the first; the lengths above allow it.
-    // LDM and LDRD need the alignment that was checked, and that a `Plan` and a `Channel` have. The stack is given back.
+    // SAFETY: `Plan::new` has found what each pair reads, and eight places of two bytes that it writes, the last `3·pixel + row` behind
+    // the first. LDM and LDRD need the alignment that was checked, and that a `Plan` and a `Channel` have. The stack is given back.
     unsafe {
         match unroll {
             8 => pairs!(8, plan),

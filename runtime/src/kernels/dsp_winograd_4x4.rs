@@ -6,10 +6,9 @@
 
 use core::arch::asm;
 
-use super::dsp_winograd::{position, round, rounds};
+use super::Conv2d;
+use super::dsp_winograd::{Plan, Tiles, position, round, rounds};
 use super::winograd_tiles::{Distance, Patch};
-use super::{Channel, Conv2d};
-use crate::fixed::Rounding;
 
 /// `Bᵀ·d` of r2 to r7, in place.
 macro_rules! along {
@@ -161,22 +160,6 @@ pub(super) fn transform_inputs(patch: Patch<'_>, zero_point: i32, tiles: &mut [i
         }
     }
     true
-}
-
-/// What the assembly keeps in memory; it counts on the order of the fields.
-#[repr(C)]
-struct Plan {
-    weights: *const i16,
-    tiles: *const i16,
-    channels: *const Channel,
-    output: *mut i8,
-    pixel: usize,
-    row: usize,
-    pairs: usize,
-    /// `2·zero_point + 1`.
-    twice_zero: i32,
-    /// Rounds of a position in units of what is unrolled.
-    passes: usize,
 }
 
 /// The accumulators to the stack at `$at`.
@@ -378,45 +361,13 @@ macro_rules! pairs {
 
 /// Computes pairs of channels of two tiles, but for the clamp, and tells how many.
 #[allow(unsafe_code, reason = "SMLAD and SMMLAR have no stable intrinsics")]
-pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], to: Distance) -> usize {
-    let Distance { pixel, row } = to;
-    let pairs = p.channels.len() / 2;
-    let rounds = tiles.len() / (36 * 8);
-    let is_enough = pairs.checked_mul(tiles.len()).is_some_and(|needed| needed <= weights.len());
-    let last = pixel.checked_mul(7).zip(row.checked_mul(3)).and_then(|(a, b)| a.checked_add(b));
-    let last = last.and_then(|last| last.checked_add(pairs.checked_mul(2)?));
-    let is_aligned = (weights.as_ptr().addr() | tiles.as_ptr().addr()) & 3 == 0;
-    if p.rounding != Rounding::Double
-        || pairs == 0
-        || rounds == 0
-        || !is_enough
-        || !is_aligned
-        || last.is_none_or(|last| last > y.len())
-    {
-        return 0;
-    }
-    let unroll = if rounds.is_multiple_of(8) {
-        8
-    } else if rounds.is_multiple_of(4) {
-        4
-    } else {
-        1
-    };
-    let mut plan = Plan {
-        weights: weights.as_ptr(),
-        tiles: tiles.as_ptr(),
-        channels: p.channels.as_ptr(),
-        output: y.as_mut_ptr(),
-        pixel,
-        row,
-        pairs,
-        twice_zero: p.output_zero_point.wrapping_mul(2).wrapping_add(1),
-        passes: rounds / unroll,
-    };
+pub(super) fn pairs(p: &Conv2d<'_>, weights: &[i16], inputs: &[i16], y: &mut [i8], to: Distance) -> usize {
+    let tiles = Tiles { numbers: 36, last: [7, 3] };
+    let Some((mut plan, unroll)) = Plan::new(p, weights, inputs, y, to, &tiles) else { return 0 };
+    let pairs = plan.pairs;
     let plan = &raw mut plan;
-    // SAFETY: each pair reads `36·8·rounds` weights, the same number of transformed inputs and two channels (three words each,
-    // `repr(C)`), and writes two bytes at 32 places, the last `7·pixel + 3·row` behind the first; the lengths above allow it.
-    // LDM and LDRD need the alignment that was checked, and that a `Plan` and a `Channel` have. The stack is given back.
+    // SAFETY: `Plan::new` has found what each pair reads, and 32 places of two bytes that it writes, the last `7·pixel + 3·row` behind
+    // the first. LDM and LDRD need the alignment that was checked, and that a `Plan` and a `Channel` have. The stack is given back.
     unsafe {
         match unroll {
             8 => pairs!(8, plan),

@@ -237,20 +237,32 @@ impl<const SIDE: usize, const SIZE: usize> Transforms<SIDE, SIZE> {
         }
     }
 
+    /// The sums of a column of positions, transformed back along it: less to hold than the sums of all.
+    #[inline(always)]
+    fn column(&self, weights: &[i16], tiles: &[i16], j: usize) -> [[i32; 4]; SIZE] {
+        let sums: [[i32; 4]; SIDE] =
+            core::array::from_fn(|i| products(weights, tiles, SIDE * SIDE, (self.place)(i, j)));
+        let mut rows = [[0; 4]; SIZE];
+        for number in 0..4 {
+            let of = |sums: &[i32; 4]| sums.get(number).copied().unwrap_or(0);
+            for (row, sum) in rows.iter_mut().zip((self.inverse)(sums.each_ref().map(of))) {
+                row.iter_mut().skip(number).take(1).for_each(|to| *to = sum);
+            }
+        }
+        rows
+    }
+
     /// See [`Tile::block`], from pair `done` of outputs on, and clamped.
     pub fn block(&self, p: &Conv2d<'_>, weights: &[i16], tiles: &[i16], y: &mut [i8], to: Distance, done: usize) {
         let pairs = weights.chunks_exact(tiles.len().max(1)).zip(p.channels.chunks(2)).enumerate();
         for (number, (weights, channels)) in pairs.skip(done) {
-            let sums = |place| products(weights, tiles, SIDE * SIDE, place);
-            let m: [[[i32; 4]; SIDE]; SIDE] =
-                core::array::from_fn(|j| core::array::from_fn(|i| sums((self.place)(i, j))));
+            let columns: [[[i32; 4]; SIZE]; SIDE] = core::array::from_fn(|j| self.column(weights, tiles, j));
             for (tile, (output, channel)) in
                 (0..2).flat_map(|tile| channels.iter().enumerate().map(move |channel| (tile, channel)))
             {
-                let of = |sums: [i32; 4]| sums.get(output * 2 + tile).copied().unwrap_or(0);
-                let columns = m.map(|column| (self.inverse)(column.map(of)));
                 for i in 0..SIZE {
-                    let line = (self.inverse)(columns.map(|column| column.get(i).copied().unwrap_or(0)));
+                    let of = |sums: &[i32; 4]| sums.get(output * 2 + tile).copied().unwrap_or(0);
+                    let line = (self.inverse)(columns.each_ref().map(|column| column.get(i).map_or(0, of)));
                     for (j, sum) in line.into_iter().enumerate() {
                         let at = i.wrapping_mul(to.row).wrapping_add((tile * SIZE + j).wrapping_mul(to.pixel));
                         let at = at.wrapping_add(number.wrapping_mul(2)).wrapping_add(output);

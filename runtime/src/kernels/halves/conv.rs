@@ -5,9 +5,9 @@ use super::super::pairs::{flat, next};
 use super::super::{Channel, Clamp, Conv2d, Stream};
 use super::columns::Geometry;
 #[cfg(thumbnet_v6m)]
-use super::v6m::{CLAMPS, LEAST_WEIGHT, channels};
+use super::v6m::{CLAMPS, channels, takes};
 #[cfg(thumbnet_v7m)]
-use super::v7m::{CLAMPS, LEAST_WEIGHT, channels};
+use super::v7m::{CLAMPS, channels, takes};
 use super::{PIXELS, copies_len, scratch_len, words};
 use crate::fixed::Rounding;
 
@@ -47,7 +47,7 @@ pub(in super::super) fn fits(p: &Conv2d<'_>) -> bool {
         && scratch_len(p) > 0
         && column_len(p) > 0
         && p.channels.iter().all(|channel| (-22..=-1).contains(&channel.shift))
-        && p.weights.iter().all(|&w| w >= LEAST_WEIGHT)
+        && p.weights.iter().all(|&w| takes(w))
 }
 
 /// Convolves; `scratch` starts at a multiple of 4 bytes.

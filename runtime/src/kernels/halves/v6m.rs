@@ -11,7 +11,9 @@ use super::conv::Plan;
 pub(super) const CLAMPS: bool = true;
 
 /// Two products of −128 by −128 would not fit the upper half.
-pub(super) const LEAST_WEIGHT: i8 = -127;
+pub(super) const fn takes(weight: i8) -> bool {
+    weight != i8::MIN
+}
 
 /// Joins values of two pixels in the words of a pair, taps in twos with as many words of the other pair behind them.
 #[allow(unsafe_code, reason = "a loop in Rust keeps its pointers in memory")]
