@@ -31,7 +31,7 @@
 //! | `libm` | `results::softmax` in f32, accurate to the last bits |
 //! | `micromath` | the same, approximate, smaller and faster |
 //! | `conv2d`, `softmax`, … | the operator of this name, see [`format::Op::name`]; all of them by default. `thumbnet inspect` says which a model needs |
-//! | `plain`, `pairs`, `winograd` | a layout of weights, see [`kernels::Layout`]; all of them by default |
+//! | `plain`, `pairs`, `winograd`, `winograd_4x4` | a layout of weights, see [`kernels::Layout`]; all of them by default |
 //! | `embedded-hal` | `source`: inputs read from sensors over `embedded-hal` 1.0 |
 
 #![no_std]

@@ -77,8 +77,9 @@ pub const fn may_move(op: &Op) -> bool {
 ///
 /// Convolutions and pools read row by row: behind output row `r` they need the input from row `r·stride − pad` on, so the
 /// distance is the maximum over `r` of `(r + 1)·output row − max(0, r·stride − pad)·input row`, with `r + 2` or
-/// `r + 4` for those that compute two or four rows at a time ([`crate::kernels::winograd`], [`crate::kernels::winograd_4x4`]). A pointwise convolution has read
-/// a pixel, or two, whole before it writes them: what counts is by how much outputs outgrow inputs.
+/// `r + 4` for those that compute two or four rows at a time ([`crate::kernels::winograd`], [`crate::kernels::winograd_4x4`]). A
+/// pointwise convolution has read a pixel, or up to four, whole before it writes them: what counts is by how much outputs outgrow
+/// inputs.
 #[must_use]
 pub fn lead(op: &Op, input: &Tensor, output: &Tensor) -> Option<u32> {
     if !op.is_built() {

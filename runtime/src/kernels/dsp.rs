@@ -180,7 +180,8 @@ pub(super) fn place_rows(from: Strided<'_>, [rows, row]: [usize; 2], to: &mut [i
     if !from.fit_apart([rows, row], to, pitch) {
         return;
     }
-    // SAFETY: each of `rows` rows reads and writes `row` bytes, in fours of words, words and bytes, which `fit_apart` has found there. LDR and STR take any address. After the last row the addresses are not used.
+    // SAFETY: each of `rows` rows reads and writes `row` bytes, in fours of words, words and bytes, which `fit_apart` has found there. LDR
+    // and STR take any address. After the last row the addresses are not used.
     unsafe {
         asm!(
             "2:",
