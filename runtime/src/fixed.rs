@@ -30,12 +30,11 @@ pub fn requantize(x: i32, multiplier: i32, shift: i32, rounding: Rounding) -> i3
 #[must_use]
 pub fn requantize_single(x: i32, multiplier: i32, shift: i32) -> i32 {
     let n = (31 - shift).clamp(1, 62) as u32;
-    let product = i64::from(x).wrapping_mul(i64::from(multiplier));
     if n > 32 {
         // Half lies in the upper word, which is below 2^30, and the lower one is cut off whatever it is.
-        let high = (product >> 32) as i32;
-        return high.wrapping_add(1 << (n - 33)) >> (n - 32);
+        return high(x, multiplier).wrapping_add(1 << (n - 33)) >> (n - 32);
     }
+    let product = i64::from(x).wrapping_mul(i64::from(multiplier));
     (product.wrapping_add(1i64 << (n - 1)) >> n) as i32
 }
 
@@ -67,8 +66,32 @@ pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
     // Where the compiler sees what it is of, it asks for the sign of all 64 bits.
     #[cfg(thumbnet_dsp)]
     return crate::kernels::rounded_high(a, b);
-    #[cfg(not(thumbnet_dsp))]
+    #[cfg(thumbnet_v6m)]
+    return high_of_halves(a, b, 1 << 15);
+    #[cfg(not(any(thumbnet_dsp, thumbnet_v6m)))]
     ((i64::from(a).wrapping_mul(i64::from(b)).wrapping_add(1 << 31) >> 32) as i32)
+}
+
+/// `⌊a · b / 2^32⌋`.
+#[inline(always)]
+fn high(a: i32, b: i32) -> i32 {
+    #[cfg(thumbnet_v6m)]
+    return high_of_halves(a, b, 0);
+    #[cfg(not(thumbnet_v6m))]
+    ((i64::from(a).wrapping_mul(i64::from(b)) >> 32) as i32)
+}
+
+/// `⌊(a · b + add · 2^16) / 2^32⌋` by products of 16 bits, for cores that multiply to no more than 32: there a product of 64 bits is a
+/// call. `add` is not negative and below 2^17.
+#[cfg(any(thumbnet_v6m, test))]
+#[inline(always)]
+fn high_of_halves(a: i32, b: i32, add: i32) -> i32 {
+    let (high_a, low_a, high_b, low_b) = (a >> 16, a & 0xffff, b >> 16, b & 0xffff);
+    let (high_low, low_high) = (high_a.wrapping_mul(low_b), low_a.wrapping_mul(high_b));
+    let low = (low_a.wrapping_mul(low_b).cast_unsigned() >> 16).cast_signed();
+    // Three numbers below 2^16.
+    let carried = (low + (high_low & 0xffff) + (low_high & 0xffff) + add) >> 16;
+    high_a.wrapping_mul(high_b).wrapping_add(high_low >> 16).wrapping_add(low_high >> 16).wrapping_add(carried)
 }
 
 /// [`doubling_high_mul`] by a number that is not negative. Twice a large one wraps to what takes `a` away.
@@ -180,4 +203,29 @@ pub fn reciprocal_of_one_plus(a: i32) -> i32 {
         x += saturating_shift_left(doubling_high_mul(x, error), 2);
     }
     saturating_shift_left(x, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::high_of_halves;
+
+    #[test]
+    fn products_of_halves_are_the_product() {
+        let edges = [i32::MIN, -65537, -65536, -65535, -32768, -1, 0, 1, 32767, 65535, 65536, 65537, i32::MAX];
+        // A linear congruential generator, whose upper half is what counts.
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 32) as i32
+        };
+        let random: Vec<i32> = (0..1000).map(|_| next()).collect();
+        for &a in edges.iter().chain(&random) {
+            for &b in edges.iter().chain(&random) {
+                for add in [0, 1 << 15] {
+                    let expected = (i64::from(a) * i64::from(b) + (i64::from(add) << 16)) >> 32;
+                    assert_eq!(i64::from(high_of_halves(a, b, add)), expected, "{a} {b} {add}");
+                }
+            }
+        }
+    }
 }

@@ -47,8 +47,8 @@ pub fn tanh(x: i16, integer_bits: u32) -> i16 {
     ((magnitude ^ sign) - sign) as i16
 }
 
-/// `round(2^15 · e^−(2^k))` for k = −2..4.
-pub(crate) const POWERS: [i32; 7] = [25520, 19875, 12055, 4435, 600, 11, 0];
+/// `round(2^15 · e^−(2^k))` for k = −2..3.
+pub(crate) const POWERS: [i32; 6] = [25520, 19875, 12055, 4435, 600, 11];
 
 /// `2 / (1 + e^−m)` in Q2.13 for `m = (index + 1) / 2^12` up to 16.
 #[inline(never)]
@@ -66,20 +66,18 @@ fn fine(magnitude: u32, integer_bits: u32) -> i32 {
     reciprocal(damped(exp_of_small(remainder << integer_bits), index >> quarter_bits))
 }
 
-/// `a · e^−(quarters / 4)` in Q0.15.
+/// `a · e^−(quarters / 4)` in Q0.15, for less than 64 quarters.
 #[inline(always)]
 fn damped(a: i32, quarters: u32) -> i32 {
-    let mut result = a;
-    for (bit, power) in POWERS.into_iter().enumerate() {
-        // Most numbers are small.
-        if bit == 2 && quarters < 4 {
-            break;
-        }
-        if quarters >> bit & 1 == 1 {
-            result = high_mul_by(result, power);
-        }
+    let [quarter, half, one, two, four, eight] = POWERS;
+    // Each by itself: the compiler leaves a loop over the bits rolled, with the powers on the stack.
+    let times = |x, bit: u32, power| if quarters >> bit & 1 == 1 { high_mul_by(x, power) } else { x };
+    let small = times(times(a, 0, quarter), 1, half);
+    // Most numbers are.
+    if quarters < 4 {
+        return small;
     }
-    result
+    times(times(times(times(small, 2, one), 3, two), 4, four), 5, eight)
 }
 
 /// Whether the high half of a product of 32 bits costs no more than a product of 16 bits.
@@ -111,7 +109,7 @@ pub(crate) struct Small {
 
 /// [`exp_of_small`] on every remainder in Q3.12, and what further bits make of it.
 const fn small() -> Small {
-    let [first, second, one, two, four, eight, _] = POWERS;
+    let [first, second, one, two, four, eight] = POWERS;
     let mut entries = [0; SMALL_LEN];
     let mut i = 0;
     while i < SMALL_LEN {
@@ -161,10 +159,10 @@ fn reciprocal(a: i32) -> i32 {
         }
         return (x.cast_unsigned() >> 17).cast_signed();
     }
-    let mut x = START + high_mul(half, SLOPE);
-    for _ in 0..3 {
+    let newton = |x| {
         let error = (1 << 13) - high_mul(half, x);
-        x += high_mul(x, error) << 2;
-    }
-    x
+        x + (high_mul(x, error) << 2)
+    };
+    // Not a loop, which the compiler would leave rolled.
+    newton(newton(newton(START + high_mul(half, SLOPE))))
 }

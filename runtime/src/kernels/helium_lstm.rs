@@ -132,7 +132,7 @@ fn curve(values: &mut [i16], left: u32, [offset, bits, mirror]: [i32; 3]) {
     if values.is_empty() {
         return;
     }
-    let [a, b, c, d, e, f, _] = POWERS;
+    let [a, b, c, d, e, f] = POWERS;
     // In the order of the registers r2 to r12.
     let constants = [a, b, c, d, e, f, SLOPE, left as i32, offset, bits, 1];
     // SAFETY: the loop's predicate ends behind the values, which are read and written; of `SMALL` entries below 1024 are read, and
