@@ -64,11 +64,11 @@ pub fn requantize_accumulator(x: i32, multiplier: i32, shift: i32) -> i32 {
 #[inline(always)]
 pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
     // Where the compiler sees what it is of, it asks for the sign of all 64 bits.
-    #[cfg(thumbnet_dsp)]
+    #[cfg(thumbnet_asm)]
     return crate::kernels::rounded_high(a, b);
     #[cfg(thumbnet_v6m)]
     return high_of_halves(a, b, 1 << 15);
-    #[cfg(not(any(thumbnet_dsp, thumbnet_v6m)))]
+    #[cfg(not(any(thumbnet_asm, thumbnet_v6m)))]
     ((i64::from(a).wrapping_mul(i64::from(b)).wrapping_add(1 << 31) >> 32) as i32)
 }
 

@@ -10,10 +10,12 @@
 //! Source: TensorFlow Lite's reference kernel of `UNIDIRECTIONAL_SEQUENCE_LSTM`, `LstmStepInteger8x8_16`.
 
 use super::Lstm;
+#[cfg(thumbnet_asm)]
+use super::asm_lstm::{self as products, Gate};
 #[cfg(thumbnet_dsp)]
-use super::dsp_lstm::{self as fast, Gate};
+use super::dsp_lstm as fast;
 #[cfg(thumbnet_helium)]
-use super::helium_lstm::{self as fast, Factors};
+use super::helium_lstm::{self as fast, self as products, Factors};
 use super::rows::{Room, Rows};
 use crate::fixed::requantize_accumulator;
 #[cfg(not(thumbnet_dsp))]
@@ -175,23 +177,23 @@ fn all_tanh(values: &mut [i16], integer_bits: u32) {
 }
 
 /// The factors of all gates, as assembly takes them.
-#[cfg(thumbnet_dsp)]
+#[cfg(thumbnet_asm)]
 type Factors = [Gate; 4];
 
 /// The same, if this core has some.
 struct Scales {
     /// `None` where one of them needs the long way.
-    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    #[cfg(any(thumbnet_asm, thumbnet_helium))]
     prepared: Option<Factors>,
 }
 
 impl Scales {
     #[inline(always)]
     fn new(p: &Lstm<'_>) -> Self {
-        #[cfg(not(any(thumbnet_dsp, thumbnet_helium)))]
+        #[cfg(not(any(thumbnet_asm, thumbnet_helium)))]
         let _ = p;
         Self {
-            #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+            #[cfg(any(thumbnet_asm, thumbnet_helium))]
             prepared: prepared(p),
         }
     }
@@ -199,9 +201,9 @@ impl Scales {
     /// What goes into each gate of a block of cells: `[gate][cell]`.
     #[inline(always)]
     fn gates(&self, p: &Lstm<'_>, sums: &[[i32; BLOCK]; 2], biases: &[i32], gates: &mut Gates) {
-        #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+        #[cfg(any(thumbnet_asm, thumbnet_helium))]
         if let Some(scales) = &self.prepared {
-            return fast::activate(scales, sums, biases, gates);
+            return products::activate(scales, sums, biases, gates);
         }
         let [inputs, recurrents] = sums;
         let sums = inputs.as_chunks::<4>().0.iter().zip(recurrents.as_chunks::<4>().0).zip(biases.as_chunks::<4>().0);
@@ -216,7 +218,7 @@ impl Scales {
     }
 }
 
-#[cfg(thumbnet_dsp)]
+#[cfg(thumbnet_asm)]
 fn prepared(p: &Lstm<'_>) -> Option<Factors> {
     let [i, f, g, o] = p.input_scales;
     let [ri, rf, rg, ro] = p.recurrent_scales;

@@ -20,6 +20,8 @@ pub mod activation;
 pub mod arg_max;
 #[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod asm_eltwise;
+#[cfg(thumbnet_asm)]
+mod asm_lstm;
 pub mod concat;
 pub mod conv2d;
 #[cfg(thumbnet_dsp)]
@@ -105,6 +107,8 @@ pub use crate::format::Cell;
 #[cfg(thumbnet_dsp)]
 pub(crate) use dsp::rounded_high;
 pub use stream::Stream;
+#[cfg(thumbnet_v7m)]
+pub(crate) use v7m::rounded_high;
 
 /// Name of the kernels that this build uses; `build.rs` chooses by the target.
 pub const FAMILY: &str = if cfg!(thumbnet_dsp) {

@@ -11,6 +11,26 @@ macro_rules! high_product {
 
 pub(super) use high_product;
 
+/// `round(a · b / 2^32)`, half up.
+#[allow(unsafe_code, reason = "the compiler multiplies once more for the sign of what comes out")]
+#[inline(always)]
+pub(crate) fn rounded_high(a: i32, b: i32) -> i32 {
+    let high: i32;
+    // SAFETY: it reads two registers and writes two.
+    unsafe {
+        asm!(
+            "smull {low}, {high}, {a}, {b}",
+            "add {high}, {high}, {low}, lsr #31",
+            a = in(reg) a,
+            b = in(reg) b,
+            low = out(reg) _,
+            high = out(reg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    high
+}
+
 /// A value by a weight of each of four rows.
 macro_rules! one_by_4 {
     () => {
