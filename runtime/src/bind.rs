@@ -5,7 +5,7 @@
 use crate::arena::Span;
 use crate::error::StepProblem;
 use crate::format::{
-    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PerOp, PoolParams, Record, RecurrentParams,
+    AddParams, ConvParams, DType, LstmParams, MAX_RANK, MotionParams, Op, PoolParams, Record, RecurrentParams,
     ReduceFunction, SoftmaxParams, SpectrogramParams, Step, SvdfParams, Tensor,
 };
 use crate::kernels::{
@@ -68,16 +68,16 @@ impl<'m> Call<'m> {
         Self::of(data, &step.op, step.inputs, [a, b, y])
     }
 
-    /// The same from the record: a function for each operator, which decodes and moves no other's parameters.
+    /// The same from the record of the operator with this number: in a function that knows it, no other's parameters are decoded.
     #[inline(always)]
-    pub(crate) fn read(
+    pub(crate) fn read<const CODE: u32>(
         data: &'m [u8],
         record: &Record<'m>,
         a: &Tensor,
         b: &Tensor,
         y: &Tensor,
     ) -> Result<Self, StepProblem> {
-        Op::with_code(record.code, Binding { data, record, tensors: [a, b, y] })
+        Self::of(data, &record.op(CODE)?, record.inputs, [a, b, y])
     }
 
     #[inline(always)]
@@ -238,27 +238,6 @@ impl<'m> Call<'m> {
             Self::Motion(p) | Self::MotionFrom(p) => motion::scratch_len(p),
             _ => 0,
         }
-    }
-}
-
-/// A record and its tensors, to be bound.
-struct Binding<'a, 'm> {
-    data: &'m [u8],
-    record: &'a Record<'m>,
-    tensors: [&'a Tensor; 3],
-}
-
-impl<'m> PerOp for Binding<'_, 'm> {
-    type Output = Result<Call<'m>, StepProblem>;
-
-    #[inline(never)]
-    fn run<const CODE: u32>(self) -> Self::Output {
-        let op = self.record.op(CODE)?;
-        Call::of(self.data, &op, self.record.inputs, self.tensors)
-    }
-
-    fn none(self) -> Self::Output {
-        Err(StepProblem::Record)
     }
 }
 

@@ -168,7 +168,7 @@ fn check_step(model: &Model<'_>, number: u32, record: &Record<'_>) -> Result<u64
     let second = operand(model, step, 1).unwrap_or(first);
     types(step, [&first, &second], &output)?;
     // Not moved out of its result: that would copy it.
-    let bound = Call::read(model.data(), record, &first, &second, &output);
+    let bound = Call::new(model.data(), step, &first, &second, &output);
     let call = bound.as_ref().map_err(|&problem| problem)?;
     operator(model, step, call, [&first, &second], &output)?;
     own_states(model, number, step, &first, &output)?;

@@ -4,7 +4,7 @@ use crate::arena::Span;
 use crate::bind::Call;
 use crate::error::{InputError, SessionError};
 use crate::execute::{Places, Source, Sources, execute};
-use crate::format::{DType, Place, Record, Tensor};
+use crate::format::{DType, Op, PerOp, Place, Record, Tensor};
 use crate::model::Model;
 
 /// Is told before and after each step: for digests, timing and watching.
@@ -165,8 +165,7 @@ impl<'s> Session<'s> {
         let first = self.model.first_result();
         for (number, record) in self.model.records().enumerate() {
             observer.before(number);
-            // Not moved out of its option: that would copy it.
-            let done = match &self.model.tensors().get(first.saturating_add(number as u32)) {
+            let done = match self.model.tensors().record(first.saturating_add(number as u32)) {
                 Some(output) => self.step(&record, output).and_then(|()| span(output).of(self.arena)),
                 None => None,
             };
@@ -176,23 +175,43 @@ impl<'s> Session<'s> {
     }
 
     /// Runs one step. `None` is what [`Model::new`] has excluded.
-    #[inline(never)]
+    #[inline(always)]
     fn step(&mut self, record: &Record<'s>, output: &Tensor) -> Option<()> {
-        let model = self.model;
-        // Nothing is moved out of its option or result: that would copy it.
-        let Some(a) = &model.tensors().get(*record.inputs.first()?) else { return None };
-        let other = &record.inputs.get(1).and_then(|&second| model.tensors().get(second));
-        if other.is_none() && record.inputs.len() > 1 {
-            return None;
-        }
-        let b = other.as_ref().unwrap_or(a);
-        let Ok(call) = &Call::read(model.data(), record, a, b, output) else { return None };
-        let first = source(model, a)?;
-        let second = other.as_ref().map_or(Some(first), |b| source(model, b))?;
-        let operands = Operands { model, inputs: record.inputs, first, second };
+        Op::with_code(record.code, Running { model: self.model, record, output, arena: self.arena })
+    }
+}
+
+/// A step that is about to run.
+struct Running<'a, 's> {
+    model: &'s Model<'s>,
+    record: &'a Record<'s>,
+    output: &'a Tensor,
+    arena: &'a mut [u8],
+}
+
+/// A function for each operator: it binds and runs no other's steps.
+impl PerOp for Running<'_, '_> {
+    type Output = Option<()>;
+
+    #[inline(never)]
+    fn run<const CODE: u32>(self) -> Option<()> {
+        let Self { model, record, output, arena } = self;
+        let tensors = model.tensors();
+        let a = tensors.record(*record.inputs.first()?)?;
+        let b = match record.inputs.get(1) {
+            Some(&second) => tensors.record(second)?,
+            None => a,
+        };
+        // Not moved out of its result: that would copy it.
+        let Ok(call) = &Call::read::<CODE>(model.data(), record, a, b, output) else { return None };
+        let operands = Operands { model, inputs: record.inputs, first: source(model, a)?, second: b };
         let scratch = Span { start: record.scratch as usize, len: call.scratch_len() };
         let places = Places { state_len: model.state_len(), output: span(output), scratch };
-        execute(call, &operands, &places, self.arena)
+        execute(call, &operands, &places, arena)
+    }
+
+    fn none(self) -> Option<()> {
+        None
     }
 }
 
@@ -201,7 +220,7 @@ struct Operands<'s> {
     model: &'s Model<'s>,
     inputs: &'s [u32],
     first: Source<'s>,
-    second: Source<'s>,
+    second: &'s Tensor,
 }
 
 impl<'s> Sources<'s> for Operands<'s> {
@@ -209,8 +228,8 @@ impl<'s> Sources<'s> for Operands<'s> {
     fn get(&self, index: usize) -> Option<Source<'s>> {
         match index {
             0 => Some(self.first),
-            1 if self.inputs.len() > 1 => Some(self.second),
-            _ => source(self.model, &self.model.tensors().get(*self.inputs.get(index)?)?),
+            1 if self.inputs.len() > 1 => source(self.model, self.second),
+            _ => source(self.model, self.model.tensors().record(*self.inputs.get(index)?)?),
         }
     }
 }

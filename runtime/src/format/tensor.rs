@@ -1,5 +1,7 @@
 //! The tensor table.
 
+use bytemuck::CheckedBitPattern;
+
 use super::words::{Encode, Words, code};
 
 /// Most dimensions a tensor can have.
@@ -10,6 +12,7 @@ pub const RECORD_WORDS: usize = 5 + MAX_RANK;
 
 code! {
     /// Type of a tensor's elements.
+    #[derive(CheckedBitPattern)]
     pub enum DType {
         /// 8-bit signed, quantized.
         I8 = 0,
@@ -38,6 +41,7 @@ impl DType {
 
 code! {
     /// The memory a tensor lives in.
+    #[derive(CheckedBitPattern)]
     pub enum Place {
         /// The session's arena.
         Arena = 0,
@@ -49,16 +53,18 @@ code! {
 /// A tensor: its type, shape, quantization and place.
 ///
 /// The first word of its record packs `dtype | place << 8 | rank << 16`; then come offset, last use, scale (bits of the
-/// `f32`), zero point and [`MAX_RANK`] dimensions, unused ones being 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `f32`), zero point and [`MAX_RANK`] dimensions, unused ones being 1. A tensor lies in memory as its record does in the file, little
+/// end first, so that it is read where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, CheckedBitPattern)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Tensor {
     /// Type of the elements.
     pub dtype: DType,
     /// Which memory `offset` counts in.
     pub place: Place,
     /// Number of dimensions, at most [`MAX_RANK`].
-    pub rank: u8,
+    pub rank: u16,
     /// Byte offset, a multiple of 4.
     pub offset: u32,
     /// The last step that reads it; for an output of the model the number of steps.
@@ -118,32 +124,17 @@ impl Encode for Tensor {
 
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        Self::of(words.take(RECORD_WORDS)?.first_chunk()?)
+        in_place(words.take(RECORD_WORDS)?.first_chunk()?).copied()
     }
 }
 
-impl Tensor {
-    /// What a record says.
-    #[inline(always)]
-    fn of(record: &[u32; RECORD_WORDS]) -> Option<Self> {
-        let &[packed, offset, last_use, scale, zero_point, ref dims @ ..] = record;
-        if packed >> 24 != 0 {
-            return None;
-        }
-        Some(Self {
-            dtype: DType::from_code(packed & 0xff)?,
-            place: Place::from_code(packed >> 8 & 0xff)?,
-            rank: (packed >> 16) as u8,
-            offset,
-            last_use,
-            scale: f32::from_bits(scale),
-            zero_point: zero_point.cast_signed(),
-            dims: *dims,
-        })
-    }
+/// A record as the tensor that it is; `None` where a type or a place is none.
+#[inline(always)]
+fn in_place(record: &[u32; RECORD_WORDS]) -> Option<&Tensor> {
+    bytemuck::checked::try_cast_ref(record).ok()
 }
 
-/// The tensor table of a file, decoded record by record when asked.
+/// The tensor table of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensors<'m>(&'m [[u32; RECORD_WORDS]]);
 
@@ -168,7 +159,13 @@ impl<'m> Tensors<'m> {
     #[inline(always)]
     #[must_use]
     pub fn get(&self, index: u32) -> Option<Tensor> {
-        Tensor::of(self.0.get(index as usize)?)
+        self.record(index).copied()
+    }
+
+    /// The same, where it lies in the file.
+    #[inline(always)]
+    pub(crate) fn record(&self, index: u32) -> Option<&'m Tensor> {
+        in_place(self.0.get(index as usize)?)
     }
 
     /// All tensors in order.

@@ -115,10 +115,11 @@ macro_rules! record {
 
 /// Declares an enum that is stored as its number in one word, and its [`Encode`].
 macro_rules! code {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $code:literal,)* }) => {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $code:tt,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
         pub enum $name { $($(#[$variant_meta])* $variant = $code,)* }
 
         impl $name {
