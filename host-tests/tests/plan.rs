@@ -29,7 +29,7 @@ fn program(choices: &[(u8, u16, u16)]) -> Program {
             0 => (Op::Lookup(LookupParams { function: Function::Other, table }), vec![a], len(&p, a)),
             1 => {
                 let output = Scale { multiplier: 1 << 30, shift: -18 };
-                let add = AddParams { left_shift: 20, inputs: [half; 2], output, clamp: Clamp::NONE };
+                let add = AddParams { left_shift: 20, inputs: [half; 2], output, clamp: Clamp::NONE, affine: None };
                 (Op::Add(add), vec![a, b], len(&p, a))
             }
             2 if len(&p, a) < 100 => (Op::Concat(ConcatParams { axis: 1 }), vec![a, b], len(&p, a) + len(&p, b)),

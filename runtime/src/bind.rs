@@ -92,8 +92,8 @@ impl<'m> Call<'m> {
             Op::DepthwiseConv2d(p) => Self::Depthwise(convolution(data, p, a, y, false)?),
             Op::FullyConnected(p) => {
                 let outputs = last_dim(y);
-                let rows = elements(y)?.checked_div(outputs).ok_or(StepProblem::Shape)?;
-                let inputs = elements(a)?.checked_div(rows).ok_or(StepProblem::Shape)?;
+                let rows = elements(y).checked_div(outputs).ok_or(StepProblem::Shape)?;
+                let inputs = elements(a).checked_div(rows).ok_or(StepProblem::Shape)?;
                 Self::FullyConnected(FullyConnected {
                     rows,
                     inputs,
@@ -109,7 +109,7 @@ impl<'m> Call<'m> {
             }
             Op::Accumulate(p) => Self::Accumulate(Accumulate {
                 input_zero_point: a.zero_point,
-                weights: weights(data, p.weights, elements(a)?.checked_mul(elements(y)?))?,
+                weights: weights(data, p.weights, elements(a).checked_mul(elements(y)))?,
             }),
             Op::Requantize(p) => Self::Requantize(Requantize {
                 output_zero_point: y.zero_point,
@@ -202,7 +202,7 @@ impl<'m> Call<'m> {
                 let axis = p.axis as usize;
                 let len = *a.shape().get(axis).ok_or(StepProblem::Params)? as usize;
                 let inner = sizes(&a.dims).iter().skip(axis.saturating_add(1)).product();
-                Self::Gather { len, inner, count: elements(b)? }
+                Self::Gather { len, inner, count: elements(b) }
             }
         })
     }
@@ -437,6 +437,7 @@ fn sum(p: &AddParams, a: &Tensor, b: &Tensor, y: &Tensor) -> Add {
         inputs: p.inputs,
         output: p.output,
         clamp: p.clamp,
+        affine: p.affine,
     }
 }
 
@@ -468,8 +469,9 @@ pub(crate) fn last_dim(t: &Tensor) -> usize {
     t.shape().last().map_or(1, |&dim| dim as usize)
 }
 
-pub(crate) fn elements(t: &Tensor) -> Result<usize, StepProblem> {
-    t.elements().map(|n| n as usize).ok_or(StepProblem::Shape)
+/// Number of elements of a tensor that was checked.
+pub(crate) fn elements(t: &Tensor) -> usize {
+    t.checked_elements() as usize
 }
 
 fn weights(data: &[u8], offset: u32, len: Option<usize>) -> Result<&[i8], StepProblem> {

@@ -185,7 +185,7 @@ fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &T
     if !step.op.is_built() {
         return Ok(());
     }
-    let (rows, hidden) = (elements(x)?.checked_div(last_dim(x)), last_dim(y));
+    let (rows, hidden) = (elements(x).checked_div(last_dim(x)), last_dim(y));
     let (svdf, cells, sound, motion);
     let wanted: &[(DType, Option<usize>)] = match &step.op {
         Op::Lstm(_) | Op::Recurrent(_) | Op::Spectrogram(_) | Op::Motion(_) if step.inputs.len() == 1 => {
@@ -227,7 +227,7 @@ fn own_states(model: &Model<'_>, number: u32, step: &Step<'_>, x: &Tensor, y: &T
         let is_last = tensor.last_use == number && step.inputs.iter().filter(|&&input| input == state).count() == 1;
         check(is_last, StepProblem::State)?;
         check(tensor.dtype == dtype, StepProblem::Type)?;
-        check(Some(elements(&tensor)?) == len, StepProblem::Shape)?;
+        check(Some(elements(&tensor)) == len, StepProblem::Shape)?;
     }
     Ok(())
 }
@@ -254,7 +254,7 @@ fn operator(
             convolution(bound, p.pad)
         }
         (Op::FullyConnected(_), Call::FullyConnected(p)) if cfg!(feature = "fully_connected") => {
-            let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a)?);
+            let is_exact = p.rows.checked_mul(p.inputs) == Some(elements(a));
             check(is_exact && p.inputs > 0, StepProblem::Shape)?;
             check(is_range(p.clamp), StepProblem::Params)?;
             channel_scales(p.channels)
@@ -271,7 +271,7 @@ fn operator(
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
         (Op::Accumulate(_), _) if cfg!(feature = "accumulate") => {
-            check(elements(y)? == last_dim(y), StepProblem::Shape)?;
+            check(elements(y) == last_dim(y), StepProblem::Shape)?;
             if step.inputs.len() > 1 { same_shape(b, y) } else { Ok(()) }
         }
         (Op::Requantize(p), Call::Requantize(bound)) if cfg!(feature = "requantize") => {
@@ -312,7 +312,7 @@ fn operator(
             check(input.iter().zip(before).zip(output).all(fits), StepProblem::Shape)
         }
         (Op::Reshape, _) if cfg!(feature = "reshape") => {
-            check(elements(a)? == elements(y)?, StepProblem::Shape)?;
+            check(elements(a) == elements(y), StepProblem::Shape)?;
             check(same_quantization, StepProblem::Quantization)
         }
         (Op::Softmax(_) | Op::LogSoftmax(_), Call::Softmax(p) | Call::LogSoftmax(p))
@@ -337,7 +337,7 @@ fn operator(
         }
         (Op::View(_), Call::View(p)) if cfg!(feature = "view") => {
             check(same_quantization, StepProblem::Quantization)?;
-            view(p, elements(a)?)
+            view(p, elements(a))
         }
         (Op::Take(p), Call::Take { len, indices, .. }) if cfg!(feature = "take") => {
             check(same_quantization, StepProblem::Quantization)?;
@@ -355,9 +355,8 @@ fn operator(
             check(is_sum || same_quantization, StepProblem::Quantization)?;
             let is_scale = p.scale.multiplier >= 0 && (-31..=30).contains(&p.scale.shift);
             check(is_scale && bound.count > 0 && bound.inner > 0, StepProblem::Params)?;
-            let outputs = elements(y)?;
-            let is_exact =
-                outputs.is_multiple_of(bound.inner) && outputs.checked_mul(bound.count) == Some(elements(a)?);
+            let outputs = elements(y);
+            let is_exact = outputs.is_multiple_of(bound.inner) && outputs.checked_mul(bound.count) == Some(elements(a));
             // 2^23 times 255 fits 31 bits.
             check(is_exact && bound.count <= 1 << 23, StepProblem::Shape)
         }
@@ -415,21 +414,21 @@ fn operator(
         }
         (Op::Svdf(p), Call::Svdf(bound)) if cfg!(feature = "svdf") => {
             check(bound.rank > 0 && bound.memory > 0 && bound.inputs > 0, StepProblem::Params)?;
-            let rows = elements(a)?.checked_div(bound.inputs);
-            check(rows.is_some() && rows == elements(y)?.checked_div(bound.units), StepProblem::Shape)?;
+            let rows = elements(a).checked_div(bound.inputs);
+            check(rows.is_some() && rows == elements(y).checked_div(bound.units), StepProblem::Shape)?;
             [p.feature, p.output].into_iter().try_for_each(scale)
         }
         (Op::Gather(p), Call::Gather { len, inner, count }) if cfg!(feature = "gather") => {
             check(same_quantization, StepProblem::Quantization)?;
             // The numbers stand for any dimensions in the place of the axis.
             let row = len.checked_mul(*inner).ok_or(StepProblem::Shape)?;
-            let outer = elements(a)?.checked_div(row).ok_or(StepProblem::Shape)?;
+            let outer = elements(a).checked_div(row).ok_or(StepProblem::Shape)?;
             let expected = outer.checked_mul(*count).and_then(|n| n.checked_mul(*inner));
-            check(expected == Some(elements(y)?) && (p.axis as usize) < MAX_RANK, StepProblem::Shape)
+            check(expected == Some(elements(y)) && (p.axis as usize) < MAX_RANK, StepProblem::Shape)
         }
         (Op::ArgMax, _) if cfg!(feature = "arg_max") => {
-            let rows = elements(a)?.checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
-            check(elements(y)? == rows && a.rank >= 1, StepProblem::Shape)
+            let rows = elements(a).checked_div(last_dim(a)).ok_or(StepProblem::Shape)?;
+            check(elements(y) == rows && a.rank >= 1, StepProblem::Shape)
         }
         _ => Err(StepProblem::Record),
     }
@@ -595,7 +594,7 @@ fn view(p: &View, len: usize) -> Result<(), StepProblem> {
 fn matrices(p: &MatMul, a: &Tensor, b: &Tensor, y: &Tensor) -> Result<(), StepProblem> {
     let [rows, columns, depth] = p.size;
     let batch = |tensor: &Tensor, matrix: Option<usize>| {
-        let (elements, matrix) = (elements(tensor).ok()?, matrix?);
+        let (elements, matrix) = (elements(tensor), matrix?);
         elements.is_multiple_of(matrix).then(|| elements.checked_div(matrix)).flatten()
     };
     let batches = batch(a, rows.checked_mul(depth)).zip(batch(b, columns.checked_mul(depth)));

@@ -218,7 +218,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 32) as i32
         };
-        let random: Vec<i32> = (0..1000).map(|_| next()).collect();
+        let random: [i32; 1000] = core::array::from_fn(|_| next());
         for &a in edges.iter().chain(&random) {
             for &b in edges.iter().chain(&random) {
                 for add in [0, 1 << 15] {

@@ -5,8 +5,8 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParams, Tensor};
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
-    Accumulate, Add, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool, Recurrent,
-    Requantize, Scale, Stream, Window, accumulate, are_right_shifts, concat, conv2d, depthwise, eltwise,
+    Accumulate, Add, Affine, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool,
+    Recurrent, Requantize, Scale, Stream, Window, accumulate, are_right_shifts, concat, conv2d, depthwise, eltwise,
     fully_connected, lstm, pad, pool, recurrent, reference, winograd, winograd_4x4,
 };
 use thumbnet::plan::lead;
@@ -501,7 +501,7 @@ proptest! {
         let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
         let add = Add {
             input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
-            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: -18, ..scales.2 }, clamp,
+            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: -18, ..scales.2 }, clamp, affine: None,
         };
         let mul = Mul { input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, scale: scales.2, rounding, clamp };
         let len = output.iter().product();
@@ -554,9 +554,37 @@ proptest! {
 }
 
 proptest! {
+    /// Any factors: those of a file may be meaningless, and have the same meaning everywhere.
+    #[test]
+    fn affine_sums_are_their_equation(
+        factors in any::<[i32; 2]>(), constant in any::<i32>(), clamp in clamp(), rows in 1..4usize, row in 1..40usize,
+        is_repeated in any::<bool>(), seed in any::<u32>(),
+    ) {
+        let scale = Scale { multiplier: 1 << 30, shift: 0 };
+        let affine = Some(Affine { factors, constant });
+        let p = Add {
+            input_zero_points: [0; 2], output_zero_point: 0, left_shift: 20, inputs: [scale; 2], output: scale, clamp, affine,
+        };
+        let output = [1, 1, 1, 1, rows, row];
+        let repeated = [1, 1, 1, 1, if is_repeated { 1 } else { rows }, row];
+        let (a, b) = (values(seed, rows * row), values(seed ^ 1, repeated[4] * row));
+        let equation = |a: i8, b: i8| {
+            let part = |factor: i32, q: i8| (i64::from(factor) * i64::from(q)) >> 8;
+            let sum = (part(factors[0], a) + part(factors[1], b) + i64::from(constant)) as i32;
+            clamp.apply(sum >> 20)
+        };
+        let expected: Vec<i8> = a.iter().zip(b.iter().cycle()).map(|(&a, &b)| equation(a, b)).collect();
+        let shapes = Broadcast { output, inputs: [output, repeated] };
+        prop_assert_eq!(&run(a.len(), 0, |y, _| eltwise::add(&p, &shapes, &a, &b, y)), &expected);
+        let mut y = a;
+        eltwise::add_in_place(&p, &shapes, Operand::A, &b, &mut y);
+        prop_assert_eq!(y, expected);
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Large sums take tables of what each byte contributes.
     #[cfg_attr(miri, ignore = "65,536 sums take Miri minutes, and touch memory as few do")]
     #[test]
     fn every_pair_of_bytes_has_the_sum_of_its_reference(
@@ -568,6 +596,7 @@ proptest! {
             input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
             inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: scales.2.shift.min(0) - 10, ..scales.2 },
             clamp,
+            affine: None,
         };
         let output = [1, 1, 1, 1, 256, 256];
         let bytes: Vec<i8> = (i8::MIN..=i8::MAX).collect();

@@ -7,7 +7,7 @@
 use super::words::{Encode, Words, code, record};
 use crate::error::StepProblem;
 use crate::fixed::Rounding;
-use crate::kernels::{Clamp, Layout, Scale};
+use crate::kernels::{Affine, Clamp, Layout, Scale};
 
 /// Most inputs of one step (concatenation).
 pub const MAX_INPUTS: usize = 255;
@@ -187,17 +187,55 @@ record! {
     }
 }
 
-record! {
-    /// Parameters of an addition; see [`crate::kernels::Add`].
-    pub struct AddParams {
-        /// Headroom of the inputs.
-        pub left_shift: u32,
-        /// Factors of the inputs.
-        pub inputs: [Scale; 2],
-        /// Factor of the sum.
-        pub output: Scale,
-        /// Fused activation.
-        pub clamp: Clamp,
+/// Parameters of an addition; see [`crate::kernels::Add`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AddParams {
+    /// Headroom of the inputs.
+    pub left_shift: u32,
+    /// Factors of the inputs.
+    pub inputs: [Scale; 2],
+    /// Factor of the sum.
+    pub output: Scale,
+    /// Fused activation.
+    pub clamp: Clamp,
+    /// A shorter way to the same bytes.
+    pub affine: Option<Affine>,
+}
+
+/// Without the shorter way its words are not there.
+impl Encode for AddParams {
+    const WORDS: usize = 1 + 3 * Scale::WORDS + Clamp::WORDS;
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        self.left_shift.write(put);
+        self.inputs.write(put);
+        self.output.write(put);
+        self.clamp.write(put);
+        if let Some(affine) = &self.affine {
+            affine.write(put);
+        }
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(Self {
+            left_shift: words.word()?,
+            inputs: Encode::read(words)?,
+            output: Scale::read(words)?,
+            clamp: Clamp::read(words)?,
+            affine: if words.is_empty() { None } else { Some(Affine::read(words)?) },
+        })
+    }
+}
+
+impl Encode for Affine {
+    const WORDS: usize = 3;
+    fn write(&self, put: &mut impl FnMut(u32)) {
+        self.factors.write(put);
+        self.constant.write(put);
+    }
+    #[inline(always)]
+    fn read(words: &mut Words<'_>) -> Option<Self> {
+        Some(Self { factors: Encode::read(words)?, constant: i32::read(words)? })
     }
 }
 

@@ -97,10 +97,16 @@ impl Tensor {
         (lost == 0 && product <= i32::MAX as u32).then_some(product)
     }
 
-    /// Number of bytes of a tensor that was checked, so that nothing overflows.
+    /// Number of elements of a tensor that was checked, so that nothing overflows.
+    #[inline(always)]
+    pub(crate) fn checked_elements(&self) -> u32 {
+        self.dims.iter().fold(1, |product: u32, &dim| product.wrapping_mul(dim))
+    }
+
+    /// Number of bytes of the same.
     #[inline(always)]
     pub(crate) fn checked_bytes(&self) -> u32 {
-        self.dims.iter().fold(self.dtype.size() as u32, |product, &dim| product.wrapping_mul(dim))
+        self.checked_elements().wrapping_mul(self.dtype.size() as u32)
     }
 
     /// Number of bytes; `None` where it exceeds 2^32 − 1.

@@ -1,10 +1,12 @@
-//! Sums of two tensors in assembly, four elements at a time, from tables of what every byte contributes; with Helium the four lie in
-//! one vector. With the DSP extension products, too.
+//! Sums and products of two tensors in assembly, four elements at a time; with Helium they lie in one vector.
 
 use core::arch::asm;
 
-/// What ends a sum: the factor's mantissa, how far to the right, and `(2·zero_point + 1)·2^(right − 1)`, which adds half and the zero
+use super::Affine;
+
+/// What ends a product: the factor's mantissa, how far to the right, and `(2·zero_point + 1)·2^(right − 1)`, which adds half and the zero
 /// point at once, as `finish` says.
+#[cfg(thumbnet_dsp)]
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
     pub multiplier: i32,
@@ -12,6 +14,7 @@ pub(super) struct Finish {
     constant: i32,
 }
 
+#[cfg(thumbnet_dsp)]
 impl Finish {
     /// `None` where the factor does not shift to the right by 1 to 22.
     pub fn new(multiplier: i32, right: u32, zero_point: i32) -> Option<Self> {
@@ -20,147 +23,125 @@ impl Finish {
     }
 }
 
-/// r6 times r10, rounded, less 1 where it is negative, plus r11; uses r7, and lr where SMMLAR is missing.
+/// `y = sat8((⌊f_a·a / 2^8⌋ + ⌊f_b·b / 2^8⌋ + constant) >> 20)` of as many elements, in fours, as all have; tells how many. An operand
+/// that is not given is `y` itself.
 #[cfg(thumbnet_dsp)]
-macro_rules! offset_product {
-    () => {
-        "add r7, r11, r6, asr #31\n\
-         smmlar r6, r6, r10, r7\n"
-    };
-}
-#[cfg(thumbnet_v7m)]
-macro_rules! offset_product {
-    () => {
-        "add lr, r11, r6, asr #31\n\
-         smull r7, r6, r6, r10\n\
-         add r6, r6, r7, lsr #31\n\
-         add r6, lr\n"
-    };
-}
-
-/// One element, its bytes brought into `$to` by `$byte`.
-#[cfg(thumbnet_asm)]
-macro_rules! element {
-    ($a:literal, $b:literal) => {
-        concat!(
-            $a,
-            "\n",
-            $b,
-            "\n",
-            "ldr r6, [r8, r6, lsl #2]\n",
-            "ldr r7, [r9, r7, lsl #2]\n",
-            "add r6, r7\n",
-            offset_product!(),
-            "asr r6, r12\n",
-            "ssat r6, #8, r6\n",
-            "strb r6, [r2], #1\n",
-        )
-    };
-}
-
-/// `y = sat8(finish(tables[0][a] + tables[1][b]))` of as many elements, in fours, as all have; tells how many. An operand that is not
-/// given is `y` itself.
-#[allow(
-    unsafe_code,
-    reason = "SMMLAR, SSAT and vectors have no stable intrinsics, and the output may lie over an operand"
-)]
-pub(super) fn add(tables: &[[i32; 256]; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+#[allow(unsafe_code, reason = "SMLAWB and SSAT have no stable intrinsics, and the output may lie over an operand")]
+pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
     let fours = fours(operands, y);
     if fours == 0 {
         return 0;
     }
     let to = y.as_mut_ptr();
-    let from = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
-    let [first, second] = tables;
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let [factor_a, factor_b] = p.factors;
+    // Bytes in the upper halves of halfwords, whose product with a factor SMLAW shifts by 16.
     // SAFETY: each of `fours` rounds reads 4 bytes of both operands, then writes 4 bytes of `y`, all of which have as many; one that
-    // is `y` itself is read by its own pointer before it is written. A byte is an index into 256 words.
-    unsafe { rounds(from, to, fours, [first.as_ptr(), second.as_ptr()], finish) };
-    fours * 4
-}
-
-/// How many fours of elements all have.
-fn fours(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
-    operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) / 4
-}
-
-/// # Safety
-/// `from` and `to` have 4·`fours` bytes and the tables 256 words each, aligned to 4.
-#[cfg(thumbnet_asm)]
-#[allow(unsafe_code, reason = "see `add`")]
-#[inline(always)]
-unsafe fn rounds(from: [*const i8; 2], to: *mut i8, fours: usize, tables: [*const i32; 2], finish: Finish) {
-    // SAFETY: the caller's. LDR takes any address. What is pushed is popped.
+    // is `y` itself is read by its own pointer before it is written. LDR takes any address.
     unsafe {
         asm!(
             "push {{r6, r7}}",
             "2:",
             "ldr r4, [r0], #4",
             "ldr r5, [r1], #4",
-            element!("uxtb r6, r4", "uxtb r7, r5"),
-            element!("ubfx r6, r4, #8, #8", "ubfx r7, r5, #8, #8"),
-            element!("ubfx r6, r4, #16, #8", "ubfx r7, r5, #16, #8"),
-            element!("lsr r6, r4, #24", "lsr r7, r5, #24"),
+            "and r6, r11, r4",
+            "and r4, r11, r4, lsl #8",
+            "and r7, r11, r5",
+            "and r5, r11, r5, lsl #8",
+            "smlawb r12, r8, r4, r10",
+            "smlawt r4, r8, r4, r10",
+            "smlawb lr, r8, r6, r10",
+            "smlawt r6, r8, r6, r10",
+            "smlawb r12, r9, r5, r12",
+            "smlawt r4, r9, r5, r4",
+            "smlawb lr, r9, r7, lr",
+            "smlawt r6, r9, r7, r6",
+            "ssat r12, #8, r12, asr #20",
+            "ssat lr, #8, lr, asr #20",
+            "ssat r4, #8, r4, asr #20",
+            "ssat r6, #8, r6, asr #20",
+            "strb r12, [r2], #4",
+            "strb lr, [r2, #-3]",
+            "strb r4, [r2, #-2]",
+            "strb r6, [r2, #-1]",
             "subs r3, #1",
             "bne 2b",
             "pop {{r6, r7}}",
-            inout("r0") from[0] => _,
-            inout("r1") from[1] => _,
+            inout("r0") a => _,
+            inout("r1") b => _,
             inout("r2") to => _,
             inout("r3") fours => _,
-            in("r8") tables[0],
-            in("r9") tables[1],
-            in("r10") finish.multiplier,
-            in("r11") finish.constant,
-            in("r12") finish.right,
-            out("r4") _, out("r5") _, out("lr") _,
+            in("r8") factor_a,
+            in("r9") factor_b,
+            in("r10") p.constant,
+            in("r11") 0xff00_ff00u32,
+            out("r4") _, out("r5") _, out("r12") _, out("lr") _,
         );
     }
+    fours * 4
 }
 
-/// # Safety
-/// `from` and `to` have 4·`fours` bytes, at least 4, and the tables 256 words each, aligned to 4.
+/// How many fours of elements all have.
+#[cfg(thumbnet_dsp)]
+fn fours(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
+    len(operands, y) / 4
+}
+
+/// How many elements all have.
+fn len(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
+    operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len()))
+}
+
+/// `y = sat8((⌊f_a·a / 2^8⌋ + ⌊f_b·b / 2^8⌋ + constant) >> 20)` of as many elements as all have; tells how many. An operand that is not
+/// given is `y` itself.
 #[cfg(thumbnet_helium)]
-#[allow(unsafe_code, reason = "Helium has no stable intrinsics")]
-#[inline(always)]
-unsafe fn rounds(from: [*const i8; 2], to: *mut i8, fours: usize, tables: [*const i32; 2], finish: Finish) {
-    // SAFETY: the caller's.
+#[allow(unsafe_code, reason = "Helium has no stable intrinsics, and the output may lie over an operand")]
+pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+    let len = len(operands, y);
+    if len == 0 {
+        return 0;
+    }
+    let to = y.as_mut_ptr();
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let [factor_a, factor_b] = p.factors;
+    // Bytes in the uppermost of words, so that the upper word of a product is what remains of it.
+    // SAFETY: each round reads up to 4 bytes of both operands, then writes as many of `y`; the predicate ends behind `len` of them, and
+    // all have as many. One that is `y` itself is read by its own pointer before it is written.
     unsafe {
         asm!(
-            "vdup.32 q5, r4",
-            "vdup.32 q6, r5",
-            "vdup.32 q7, r10",
-            "dls lr, r3",
+            "vdup.32 q4, r8",
+            "vdup.32 q5, r9",
+            "vdup.32 q6, r3",
+            "vdup.32 q7, r4",
+            "dlstp.32 lr, lr",
             "2:",
-            "vldrb.u32 q0, [r0], #4",
-            "vldrb.u32 q1, [r1], #4",
-            "vldrw.u32 q2, [r8, q0, uxtw #2]",
-            "vldrw.u32 q3, [r9, q1, uxtw #2]",
-            "vadd.i32 q2, q2, q3",
-            "vrmulh.s32 q2, q2, q7",
-            "vshr.s32 q3, q2, #31",
-            "vadd.i32 q2, q2, q3",
-            "vadd.i32 q2, q2, r11",
-            "vshl.s32 q2, r12",
-            "vmax.s32 q2, q2, q5",
-            "vmin.s32 q2, q2, q6",
-            "vstrb.32 q2, [r2], #4",
-            "le lr, 2b",
-            inout("r0") from[0] => _,
-            inout("r1") from[1] => _,
+            "vldrb.s32 q0, [r0], #4",
+            "vldrb.s32 q1, [r1], #4",
+            "vshl.i32 q0, q0, #24",
+            "vshl.i32 q1, q1, #24",
+            "vmulh.s32 q0, q0, q4",
+            "vmulh.s32 q1, q1, q5",
+            "vadd.i32 q0, q0, r10",
+            "vadd.i32 q0, q0, q1",
+            "vshr.s32 q0, q0, #20",
+            "vmax.s32 q0, q0, q6",
+            "vmin.s32 q0, q0, q7",
+            "vstrb.32 q0, [r2], #4",
+            "letp lr, 2b",
+            inout("r0") a => _,
+            inout("r1") b => _,
             inout("r2") to => _,
-            in("r3") fours,
-            in("r4") i32::from(i8::MIN),
-            in("r5") i32::from(i8::MAX),
-            in("r8") tables[0],
-            in("r9") tables[1],
-            in("r10") finish.multiplier,
-            in("r11") finish.constant,
-            in("r12") finish.right.wrapping_neg(),
-            out("lr") _,
-            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
-            out("d10") _, out("d11") _, out("d12") _, out("d13") _, out("d14") _, out("d15") _,
+            inout("lr") len => _,
+            in("r3") i32::from(i8::MIN),
+            in("r4") i32::from(i8::MAX),
+            in("r8") factor_a,
+            in("r9") factor_b,
+            in("r10") p.constant,
+            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _,
+            out("d12") _, out("d13") _, out("d14") _, out("d15") _,
         );
     }
+    len
 }
 
 /// Requantizes the doubled product `$x` and stores it; uses r5.
@@ -259,7 +240,7 @@ pub(super) struct Products {
 #[allow(unsafe_code, reason = "Helium has no stable intrinsics, and the output may lie over an operand")]
 pub(super) fn mul(p: &Products, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
     // Two elements become halves of words that are written whole or not at all.
-    let len = operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len())) & !1;
+    let len = len(operands, y) & !1;
     if len == 0 {
         return 0;
     }

@@ -1,11 +1,13 @@
 //! Elementwise sum and product of two tensors, with broadcasting.
 //!
 //! Sum: both operands are brought to a common scale with [`Add::left_shift`] bits of headroom, added, and requantized;
-//! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Product: see [`Mul`].
+//! all three requantizations round twice, as the TensorFlow Lite specification's reference kernel does. Of bytes there are only
+//! 65,536 pairs: the exporter tries on all of them a sum that rounds once, [`Affine`], and where it is the same, it is taken.
+//! Product: see [`Mul`].
 
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[cfg(thumbnet_dsp)]
 use super::asm_eltwise::Finish;
-use super::{Add, Binary, Broadcast, Clamp, Mul, Scale};
+use super::{Add, Affine, Binary, Broadcast, Clamp, Mul, Scale};
 use crate::fixed::{Rounding, requantize, requantize_double, rounded_high};
 use crate::format::BinaryFunction;
 
@@ -21,26 +23,60 @@ pub enum Operand {
 
 /// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
-    match Sum::new(p) {
-        Some(sum) if pays(shapes) => add_by_tables(&sum, shapes, [Some(a), Some(b)], y),
-        Some(sum) => broadcast(shapes, a, b, y, |a, b| sum.of(a, b)),
-        None => broadcast(shapes, a, b, y, |a, b| add_one(p, a, b)),
-    }
+    sum(p, shapes, [Some(a), Some(b)], y);
 }
 
 /// The same where the output lies over one operand of its own shape.
 pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    match (Sum::new(p), over) {
-        (Some(sum), Operand::A) if pays(shapes) => add_by_tables(&sum, shapes, [None, Some(other)], y),
-        (Some(sum), Operand::B) if pays(shapes) => add_by_tables(&sum, shapes, [Some(other), None], y),
-        (Some(sum), Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| sum.of(y, b)),
-        (Some(sum), Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| sum.of(a, y)),
-        (None, Operand::A) => broadcast_in_place(shapes, 1, other, y, |y, b| add_one(p, y, b)),
-        (None, Operand::B) => broadcast_in_place(shapes, 0, other, y, |y, a| add_one(p, a, y)),
+    sum(p, shapes, beside(over, other), y);
+}
+
+/// Both operands where the output lies over one: that one is not given.
+#[inline(always)]
+fn beside(over: Operand, other: &[i8]) -> [Option<&[i8]>; 2] {
+    match over {
+        Operand::A => [None, Some(other)],
+        Operand::B => [Some(other), None],
     }
 }
 
-/// A sum whose factors are below 1, as those of every exporter are: no intermediate leaves 30 bits, so that each
+#[inline(always)]
+fn sum(p: &Add, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
+    match (&p.affine, Sum::new(p)) {
+        (Some(affine), _) => affine_sum(affine, p.clamp, shapes, operands, y),
+        (None, Some(sum)) => each(shapes, operands, y, |a, b| sum.of(a, b)),
+        (None, None) => each(shapes, operands, y, |a, b| add_one(p, a, b)),
+    }
+}
+
+#[inline(always)]
+fn affine_sum(p: &Affine, clamp: Clamp, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
+    let of = |a, b| clamp.apply(p.of(a, b));
+    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    if shapes.inputs == [shapes.output; 2] {
+        let done = super::asm_eltwise::add(p, operands, y);
+        if clamp != Clamp::NONE {
+            y.iter_mut().take(done).for_each(|y| *y = clamp.apply((*y).into()));
+        }
+        return behind(done, operands, y, of);
+    }
+    each(shapes, operands, y, of);
+}
+
+impl Affine {
+    /// The sum of two bytes, not saturated yet.
+    #[inline(always)]
+    fn of(&self, a: i8, b: i8) -> i32 {
+        let [a, b] = [(0, a), (1, b)].map(|(number, q)| {
+            // In two parts, so that no product leaves 32 bits.
+            let (factor, q) = (self.factors[number], i32::from(q));
+            (factor >> 8).wrapping_mul(q).wrapping_add((factor & 0xff).wrapping_mul(q) >> 8)
+        });
+        a.wrapping_add(b).wrapping_add(self.constant) >> 20
+    }
+}
+
+/// A sum without a shorter way, whose factors are below 1, as those of every exporter are: no intermediate leaves 30 bits, so that each
 /// requantization is one multiplication and one shift.
 #[derive(Clone, Copy)]
 struct Sum {
@@ -77,44 +113,6 @@ impl Sum {
     }
 }
 
-/// Outputs from which on it pays to compute what every byte of an operand contributes, instead of every element.
-const MANY: usize = 1024;
-
-/// Whether there is the stack for that: chips with a Cortex-M0, which takes the portable loops, have a few kilobytes of RAM.
-const HAS_STACK: bool = !cfg!(all(target_arch = "arm", not(any(thumbnet_asm, thumbnet_helium))));
-
-fn pays(shapes: &Broadcast) -> bool {
-    HAS_STACK && shapes.output.iter().fold(1, |product: usize, &size| product.saturating_mul(size)) >= MANY
-}
-
-/// What every byte of the operands, taken without its sign, contributes to the doubled sum: 2 KB of stack.
-type Contributions = [[i32; 256]; 2];
-
-/// Fills the tables where they lie: a struct that has them would be copied.
-fn contributions(sum: &Sum, tables: &mut Contributions) {
-    for ((table, factor), zero) in tables.iter_mut().zip(sum.inputs).zip(sum.zero_points) {
-        for (entry, q) in table.iter_mut().zip(0..=u8::MAX) {
-            let q = i32::from(q.cast_signed());
-            *entry = factor.of_half(q.wrapping_sub(zero).wrapping_shl(sum.left_shift)).wrapping_shl(1);
-        }
-    }
-}
-
-/// An operand that is not given is the output itself. Not inlined: the tables lie on the stack only while they are needed.
-#[inline(never)]
-fn add_by_tables(sum: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
-    let mut tables = [[0; 256]; 2];
-    contributions(sum, &mut tables);
-    let [first, second] = &tables;
-    let entry = |table: &[i32; 256], q: i8| table[usize::from(q.cast_unsigned())];
-    let of = |a: i8, b: i8| sum.finish(entry(first, a).wrapping_add(entry(second, b)));
-    #[cfg(any(thumbnet_asm, thumbnet_helium))]
-    if let Some(done) = add_in_fours(sum, shapes, &tables, operands, y) {
-        return behind(done, operands, y, of);
-    }
-    each(shapes, operands, y, of);
-}
-
 /// Applies `f` to each pair of elements; an operand that is not given is the output itself.
 #[inline(always)]
 fn each(shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
@@ -127,7 +125,7 @@ fn each(shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl 
 }
 
 /// The same from element `done` on, where no operand is repeated.
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 #[inline(always)]
 fn behind(done: usize, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
     let y = y.get_mut(done..).unwrap_or_default().iter_mut();
@@ -137,26 +135,6 @@ fn behind(done: usize, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8
         [None, Some(b)] => y.zip(b.iter().skip(done)).for_each(|(y, &b)| *y = f(*y, b)),
         [None, None] => {}
     }
-}
-
-/// As many elements in assembly as go in fours; `None` where an operand is repeated, or the factor is not one that it takes.
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
-fn add_in_fours(
-    sum: &Sum,
-    shapes: &Broadcast,
-    tables: &Contributions,
-    operands: [Option<&[i8]>; 2],
-    y: &mut [i8],
-) -> Option<usize> {
-    let finish = Finish::new(sum.output.multiplier, sum.output.right, sum.zero_point)?;
-    if shapes.inputs != [shapes.output; 2] {
-        return None;
-    }
-    let done = super::asm_eltwise::add(tables, finish, operands, y);
-    if sum.clamp != Clamp::NONE {
-        y.iter_mut().take(done).for_each(|y| *y = sum.clamp.apply((*y).into()));
-    }
-    Some(done)
 }
 
 /// A factor below 1, rounded twice; [`requantize_double`] without its left shift.
@@ -192,11 +170,7 @@ pub fn mul(p: &Mul, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
 
 /// The same where the output lies over one operand of its own shape.
 pub fn mul_in_place(p: &Mul, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
-    let operands = match over {
-        Operand::A => [None, Some(other)],
-        Operand::B => [Some(other), None],
-    };
-    multiply(p, shapes, operands, y);
+    multiply(p, shapes, beside(over, other), y);
 }
 
 #[inline(always)]

@@ -18,7 +18,7 @@ use crate::format::{BinaryFunction, PcenParams};
 pub mod accumulate;
 pub mod activation;
 pub mod arg_max;
-#[cfg(any(thumbnet_asm, thumbnet_helium))]
+#[cfg(any(thumbnet_dsp, thumbnet_helium))]
 mod asm_eltwise;
 #[cfg(thumbnet_asm)]
 mod asm_lstm;
@@ -314,6 +314,19 @@ pub struct Add {
     pub output: Scale,
     /// Fused activation.
     pub clamp: Clamp,
+    /// A shorter way to the same bytes, which whoever gives it has tried on every pair of them.
+    pub affine: Option<Affine>,
+}
+
+/// A sum that rounds only once: `sat8((⌊f_a·q_a / 2^8⌋ + ⌊f_b·q_b / 2^8⌋ + constant) >> 20)`, the factors being
+/// `2^28 · s_i / s_out` or next to it, and the constant what half and the zero points come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Affine {
+    /// Factors of both inputs.
+    pub factors: [i32; 2],
+    /// Added to their products.
+    pub constant: i32,
 }
 
 /// Arguments of [`eltwise::mul`]. `y = clamp(zp + scale·(q_a − zp_a)·(q_b − zp_b))`.

@@ -104,7 +104,7 @@ impl<'m> Rows<'m> {
     #[inline(never)]
     fn sums_of_pairs(self, count: usize, x: &Vector<'_>, sums: &mut [i32]) {
         #[cfg(thumbnet_dsp)]
-        if super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
+        if !x.spread.is_empty() && super::dsp_rows::spread_pairs(self.weights, count, x.spread, sums) {
             return;
         }
         let values = x.values.get(..self.inputs).unwrap_or(&[]);

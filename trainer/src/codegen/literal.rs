@@ -8,8 +8,8 @@ use thumbnet::compiled::Call;
 use thumbnet::fixed::Rounding;
 use thumbnet::format::{BinaryFunction, PcenParams, ReduceFunction};
 use thumbnet::kernels::{
-    Accumulate, Add, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion,
-    Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
+    Accumulate, Add, Affine, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul,
+    Motion, Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
 };
 
 /// Statics that are taken from the model file, each once.
@@ -136,7 +136,8 @@ structs! {
     Accumulate<'_>, Accumulate { input_zero_point, weights };
     Requantize<'_>, Requantize { output_zero_point, clamp, rounding, channels };
     Pool, Pool { input, output, window, clamp };
-    Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp };
+    Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp, affine };
+    Affine, Affine { factors, constant };
     Mul, Mul { input_zero_points, output_zero_point, scale, rounding, clamp };
     Broadcast, Broadcast { output, inputs };
     Softmax<'_>, Softmax { row, scale, diff_min, exponentials };
@@ -169,6 +170,12 @@ impl Literal for Option<PcenParams> {
     fn literal(&self, _: &mut Tables<'_>) -> String {
         // As it prints, it is the expression, but for the path.
         self.map_or("None".to_owned(), |p| format!("Some(thumbnet::format::{p:?})"))
+    }
+}
+
+impl Literal for Option<Affine> {
+    fn literal(&self, tables: &mut Tables<'_>) -> String {
+        self.map_or("None".to_owned(), |affine| format!("Some({})", affine.literal(tables)))
     }
 }
 

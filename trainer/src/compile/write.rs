@@ -108,7 +108,7 @@ pub(crate) fn record(program: &Program, index: usize, offset: u32) -> Tensor {
     Tensor {
         dtype: tensor.dtype,
         place: if tensor.constant.is_some() { Place::Data } else { Place::Arena },
-        rank: tensor.shape.len() as u8,
+        rank: tensor.shape.len() as u16,
         offset,
         last_use: 0,
         scale: tensor.scale,

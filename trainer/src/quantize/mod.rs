@@ -4,6 +4,7 @@
 //! `s_input · s_weights`, as TensorFlow Lite specifies. Ranges come from training samples, or from training itself (`aware`).
 
 mod adaround;
+mod affine;
 pub mod aware;
 mod bias_correction;
 mod calibrate;
@@ -36,7 +37,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-pub use scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params};
+pub use scale::{PROBABILITY, Quant, add_params, aligned_params, multiplier, softmax_params};
 
 use crate::compile::Program;
 use crate::data::Dataset;

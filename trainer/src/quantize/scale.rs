@@ -2,7 +2,9 @@
 
 use anyhow::{Result, ensure};
 use thumbnet::format::{AddParams, SoftmaxParams};
-use thumbnet::kernels::{Clamp, Scale};
+use thumbnet::kernels::{Add, Clamp, Scale};
+
+use super::affine::affine;
 
 /// Softmax and sigmoid: 0 to 255/256, as TensorFlow Lite fixes it.
 pub const PROBABILITY: Quant = Quant { scale: 1.0 / 256.0, zero_point: -128 };
@@ -75,11 +77,30 @@ pub fn multiplier(factor: f64) -> Result<Scale> {
     Ok(Scale { multiplier: mantissa as i32, shift })
 }
 
-/// Parameters of a sum: both operands on twice the larger scale with 20 bits of headroom.
+/// Parameters of a sum, with the shorter way to its bytes where there is one.
 ///
 /// # Errors
 /// The output's scale is too fine for the inputs'.
 pub fn add_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
+    let p = aligned_params([a, b], output, clamp)?;
+    let sum = Add {
+        input_zero_points: [a.zero_point, b.zero_point],
+        output_zero_point: output.zero_point,
+        left_shift: p.left_shift,
+        inputs: p.inputs,
+        output: p.output,
+        clamp: Clamp::NONE,
+        affine: None,
+    };
+    let ratios = [a, b].map(|quant| f64::from(quant.scale) / f64::from(output.scale));
+    Ok(AddParams { affine: affine(&sum, ratios), ..p })
+}
+
+/// Parameters of a sum or a difference: both operands on twice the larger scale with 20 bits of headroom.
+///
+/// # Errors
+/// The output's scale is too fine for the inputs'.
+pub fn aligned_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
     let [a, b, output] = [a, b, output].map(|quant| f64::from(quant.scale));
     let twice = 2.0 * a.max(b);
     Ok(AddParams {
@@ -87,6 +108,7 @@ pub fn add_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<Add
         inputs: [multiplier(a / twice)?, multiplier(b / twice)?],
         output: multiplier(twice / (2f64.powi(20) * output))?,
         clamp,
+        affine: None,
     })
 }
 
