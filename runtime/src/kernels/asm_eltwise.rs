@@ -81,6 +81,49 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
     fours * 4
 }
 
+/// The same element by element, in two products each, as [`Affine::of`] has it.
+#[cfg(thumbnet_v7m)]
+#[allow(unsafe_code, reason = "SSAT has no stable intrinsic, and the output may lie over an operand")]
+pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
+    let len = len(operands, y);
+    if len == 0 {
+        return 0;
+    }
+    let to = y.as_mut_ptr();
+    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    let [(high_a, low_a), (high_b, low_b)] = p.factors.map(|factor| (factor >> 8, factor & 0xff));
+    // SAFETY: each of `len` rounds reads a byte of both operands, then writes one of `y`, all of which have as many; one that is `y`
+    // itself is read by its own pointer before it is written.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrsb r4, [r0], #1",
+            "ldrsb r5, [r1], #1",
+            "mla r12, r8, r4, lr",
+            "mul r4, r9, r4",
+            "mla r12, r10, r5, r12",
+            "mul r5, r11, r5",
+            "add r12, r12, r4, asr #8",
+            "add r12, r12, r5, asr #8",
+            "ssat r12, #8, r12, asr #20",
+            "strb r12, [r2], #1",
+            "subs r3, #1",
+            "bne 2b",
+            inout("r0") a => _,
+            inout("r1") b => _,
+            inout("r2") to => _,
+            inout("r3") len => _,
+            in("r8") high_a,
+            in("r9") low_a,
+            in("r10") high_b,
+            in("r11") low_b,
+            in("lr") p.constant,
+            out("r4") _, out("r5") _, out("r12") _,
+        );
+    }
+    len
+}
+
 /// How many fours of elements all have.
 #[cfg(thumbnet_dsp)]
 fn fours(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {

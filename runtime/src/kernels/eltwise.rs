@@ -52,7 +52,7 @@ fn sum(p: &Add, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) 
 #[inline(always)]
 fn affine_sum(p: &Affine, clamp: Clamp, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
     let of = |a, b| clamp.apply(p.of(a, b));
-    #[cfg(any(thumbnet_dsp, thumbnet_helium))]
+    #[cfg(any(thumbnet_asm, thumbnet_helium))]
     if shapes.inputs == [shapes.output; 2] {
         let done = super::asm_eltwise::add(p, operands, y);
         if clamp != Clamp::NONE {
@@ -125,7 +125,7 @@ fn each(shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl 
 }
 
 /// The same from element `done` on, where no operand is repeated.
-#[cfg(any(thumbnet_dsp, thumbnet_helium))]
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
 #[inline(always)]
 fn behind(done: usize, operands: [Option<&[i8]>; 2], y: &mut [i8], f: impl Fn(i8, i8) -> i8) {
     let y = y.get_mut(done..).unwrap_or_default().iter_mut();

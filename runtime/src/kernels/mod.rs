@@ -18,7 +18,7 @@ use crate::format::{BinaryFunction, PcenParams};
 pub mod accumulate;
 pub mod activation;
 pub mod arg_max;
-#[cfg(any(thumbnet_dsp, thumbnet_helium))]
+#[cfg(any(thumbnet_asm, thumbnet_helium))]
 mod asm_eltwise;
 #[cfg(thumbnet_asm)]
 mod asm_lstm;
