@@ -23,21 +23,32 @@ impl Finish {
     }
 }
 
-/// `y = sat8((⌊f_a·a / 2^8⌋ + ⌊f_b·b / 2^8⌋ + constant) >> 20)` of as many elements, in fours, as all have; tells how many. An operand
-/// that is not given is `y` itself.
-#[cfg(thumbnet_dsp)]
-#[allow(unsafe_code, reason = "SMLAWB and SSAT have no stable intrinsics, and the output may lie over an operand")]
+/// Elements that a round of [`rounds`] takes; the predicate of Helium's ends behind the last one, however many there are.
+const AT_ONCE: usize = if cfg!(thumbnet_dsp) { 4 } else { 1 };
+
+/// `y = sat8((⌊f_a·a / 2^8⌋ + ⌊f_b·b / 2^8⌋ + constant) >> 20)` of as many elements, in whole rounds, as all have; tells how many. An
+/// operand that is not given is `y` itself.
+#[allow(unsafe_code, reason = "the output may lie over an operand")]
 pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
-    let fours = fours(operands, y);
-    if fours == 0 {
-        return 0;
+    let count = len(operands, y) / AT_ONCE;
+    if count > 0 {
+        let to = y.as_mut_ptr();
+        let from = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+        // SAFETY: all have the elements of `count` rounds; one that is `y` itself is read by its own pointer before it is written.
+        unsafe { rounds(p, from, to, count) };
     }
-    let to = y.as_mut_ptr();
-    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+    count * AT_ONCE
+}
+
+/// # Safety
+/// `from` and `to` have 4·`count` bytes, `count` being at least 1; each round reads 4 of both operands before it writes as many.
+#[cfg(thumbnet_dsp)]
+#[allow(unsafe_code, reason = "SMLAWB and SSAT have no stable intrinsics")]
+#[inline(always)]
+unsafe fn rounds(p: &Affine, [a, b]: [*const i8; 2], to: *mut i8, count: usize) {
     let [factor_a, factor_b] = p.factors;
     // Bytes in the upper halves of halfwords, whose product with a factor SMLAW shifts by 16.
-    // SAFETY: each of `fours` rounds reads 4 bytes of both operands, then writes 4 bytes of `y`, all of which have as many; one that
-    // is `y` itself is read by its own pointer before it is written. LDR takes any address.
+    // SAFETY: the caller's. LDR takes any address. What is pushed is popped.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -70,7 +81,7 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             inout("r0") a => _,
             inout("r1") b => _,
             inout("r2") to => _,
-            inout("r3") fours => _,
+            inout("r3") count => _,
             in("r8") factor_a,
             in("r9") factor_b,
             in("r10") p.constant,
@@ -78,22 +89,18 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             out("r4") _, out("r5") _, out("r12") _, out("lr") _,
         );
     }
-    fours * 4
 }
 
-/// The same element by element, in two products each, as [`Affine::of`] has it.
+/// In two products each, as [`Affine::of`] has it.
+///
+/// # Safety
+/// `from` and `to` have `count` bytes, at least 1; each round reads one of both operands before it writes one.
 #[cfg(thumbnet_v7m)]
-#[allow(unsafe_code, reason = "SSAT has no stable intrinsic, and the output may lie over an operand")]
-pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
-    let len = len(operands, y);
-    if len == 0 {
-        return 0;
-    }
-    let to = y.as_mut_ptr();
-    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+#[allow(unsafe_code, reason = "SSAT has no stable intrinsic")]
+#[inline(always)]
+unsafe fn rounds(p: &Affine, [a, b]: [*const i8; 2], to: *mut i8, count: usize) {
     let [(high_a, low_a), (high_b, low_b)] = p.factors.map(|factor| (factor >> 8, factor & 0xff));
-    // SAFETY: each of `len` rounds reads a byte of both operands, then writes one of `y`, all of which have as many; one that is `y`
-    // itself is read by its own pointer before it is written.
+    // SAFETY: the caller's.
     unsafe {
         asm!(
             "2:",
@@ -112,7 +119,7 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             inout("r0") a => _,
             inout("r1") b => _,
             inout("r2") to => _,
-            inout("r3") len => _,
+            inout("r3") count => _,
             in("r8") high_a,
             in("r9") low_a,
             in("r10") high_b,
@@ -121,7 +128,6 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             out("r4") _, out("r5") _, out("r12") _,
         );
     }
-    len
 }
 
 /// How many fours of elements all have.
@@ -135,21 +141,15 @@ fn len(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
     operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len()))
 }
 
-/// `y = sat8((⌊f_a·a / 2^8⌋ + ⌊f_b·b / 2^8⌋ + constant) >> 20)` of as many elements as all have; tells how many. An operand that is not
-/// given is `y` itself.
+/// # Safety
+/// `from` and `to` have `count` bytes, at least 1; each round reads up to 4 of both operands before it writes as many.
 #[cfg(thumbnet_helium)]
-#[allow(unsafe_code, reason = "Helium has no stable intrinsics, and the output may lie over an operand")]
-pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
-    let len = len(operands, y);
-    if len == 0 {
-        return 0;
-    }
-    let to = y.as_mut_ptr();
-    let [a, b] = operands.map(|x| x.map_or(to.cast_const(), <[i8]>::as_ptr));
+#[allow(unsafe_code, reason = "Helium has no stable intrinsics")]
+#[inline(always)]
+unsafe fn rounds(p: &Affine, [a, b]: [*const i8; 2], to: *mut i8, count: usize) {
     let [factor_a, factor_b] = p.factors;
     // Bytes in the uppermost of words, so that the upper word of a product is what remains of it.
-    // SAFETY: each round reads up to 4 bytes of both operands, then writes as many of `y`; the predicate ends behind `len` of them, and
-    // all have as many. One that is `y` itself is read by its own pointer before it is written.
+    // SAFETY: the caller's; the predicate ends behind `count` bytes.
     unsafe {
         asm!(
             "vdup.32 q4, r8",
@@ -174,7 +174,7 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             inout("r0") a => _,
             inout("r1") b => _,
             inout("r2") to => _,
-            inout("lr") len => _,
+            inout("lr") count => _,
             in("r3") i32::from(i8::MIN),
             in("r4") i32::from(i8::MAX),
             in("r8") factor_a,
@@ -184,7 +184,6 @@ pub(super) fn add(p: &Affine, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usi
             out("d12") _, out("d13") _, out("d14") _, out("d15") _,
         );
     }
-    len
 }
 
 /// Requantizes the doubled product `$x` and stores it; uses r5.

@@ -121,7 +121,7 @@ mod tests {
                 for (number, &expected) in expected.iter().enumerate() {
                     let [a, b] = [number / 256, number % 256].map(|entry| entry as i64 - 128);
                     let [f, g] = affine.factors.map(i64::from);
-                    let found = ((f * a >> 8) + (g * b >> 8) + i64::from(affine.constant)) >> 20;
+                    let found = (((f * a) >> 8) + ((g * b) >> 8) + i64::from(affine.constant)) >> 20;
                     assert_eq!(found.clamp(-128, 127), i64::from(expected), "{scales:?} {zero_points:?} {a} + {b}");
                 }
             }
