@@ -59,7 +59,8 @@ pub enum Call<'m> {
 }
 
 impl<'m> Call<'m> {
-    /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input.
+    /// Binds `step`, whose first two inputs and output are given; `b` is `a` again where there is one input. The elements of each tensor
+    /// fit 31 bits, as [`crate::Model::new`] has checked before it binds; of others the lengths wrap.
     ///
     /// # Errors
     /// The step does not fit its tensors or its data, or this build lacks its operator.

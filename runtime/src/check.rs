@@ -86,7 +86,7 @@ fn outputs(model: &Model<'_>) -> Result<(), FormatError> {
     Ok(())
 }
 
-/// The tensor with this number. One copy: its record is decoded in many places.
+/// The tensor with this number. One copy of what looks at its type and place.
 #[inline(never)]
 fn tensor_of(model: &Model<'_>, number: u32) -> Option<Tensor> {
     model.tensors().get(number)

@@ -50,7 +50,8 @@ use crate::format::{
 /// **Numbers** (`scale`, `channel_scales`, `is_range` and each operator). Multipliers are 0 or in \[2^30, 2^31), those of reductions
 /// not negative; shifts in \[−31, 30\]; clamps not empty; zero points of 8 bits; fractions and lengths of transforms those that the
 /// kernels have. So no shift exceeds its register, and no division is by zero. Sums may wrap where a file has been made to: the
-/// outputs are then meaningless, and within their range. The exporter refuses models whose sums can.
+/// outputs are then meaningless, and within their range. The exporter refuses models whose sums can. The affine numbers of an addition may
+/// be any, and wrap alike on every core; that they give what its factors give is the exporter's affair.
 ///
 /// **Arena** (`tables`, `check_tensor`, `memory`). What a session needs is stated, contains every tensor and scratch, and is at most
 /// 2^31 − 1 bytes. It is compared with the memory given before anything is written.

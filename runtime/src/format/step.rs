@@ -520,7 +520,7 @@ record! {
     pub struct BinaryParams {
         /// What it computes.
         pub function: BinaryFunction,
-        /// Factors and clamp.
+        /// Factors and clamp; without the shorter way of a sum, for which the record has no place.
         pub args: AddParams,
     }
 }

@@ -1,4 +1,4 @@
-//! Sums and products of two tensors in assembly, four elements at a time; with Helium they lie in one vector.
+//! Sums of two tensors in assembly, with the DSP extension four elements at a time, with Helium in one vector; there products, too.
 
 use core::arch::asm;
 
@@ -214,7 +214,8 @@ macro_rules! product {
     };
 }
 
-/// `y = sat8(finish(2·(a − zero_points[0])·(b − zero_points[1])))` as [`add`] does it.
+/// `y = sat8(finish(2·(a − zero_points[0])·(b − zero_points[1])))` of as many elements, in fours, as all have; tells how many. An
+/// operand that is not given is `y` itself.
 #[cfg(thumbnet_dsp)]
 #[allow(unsafe_code, reason = "SXTAB16 and SMMLAR have no stable intrinsics, and the output may lie over an operand")]
 pub(super) fn mul(zero_points: [i32; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {

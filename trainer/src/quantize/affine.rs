@@ -11,7 +11,7 @@ const FRACTION: u32 = 20;
 /// The same of a factor.
 const FACTOR_FRACTION: i32 = 28;
 
-/// The first that gives every pair of bytes what `sum` does without one, before its clamp; `ratios` are both operands' scales by the
+/// The first that gives every pair of bytes what `sum`, which has no clamp, does without one; `ratios` are both operands' scales by the
 /// output's. `None`: one of them is too large, or none of the factors next to them does.
 pub fn affine(sum: &Add, ratios: [f64; 2]) -> Option<Affine> {
     let expected = all_pairs(sum);
