@@ -12,7 +12,7 @@ use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
 use thumbnet_trainer::compile::{
     Family, Optimize, Program, StepDesc, TRANSFORMED, TensorDesc, pack, transform, transform_by,
 };
-use thumbnet_trainer::quantize::{Quant, add_params};
+use thumbnet_trainer::quantize::{Quant, sum_params};
 
 use clap::ValueEnum;
 
@@ -304,7 +304,7 @@ impl<'r, R: Rng> Graph<'r, R> {
     fn add(&mut self) {
         let inputs = self.operands(|other, last| other.shape == last.shape);
         let (output, clamp) = (Quant { scale: 0.17, ..self.quant() }, self.clamp());
-        let params = add_params([0, 1].map(|input| self.quant_of(inputs[input])), output, clamp).unwrap();
+        let params = sum_params([0, 1].map(|input| self.quant_of(inputs[input])), output, clamp).unwrap();
         let shape = self.shape();
         self.step(Op::Add(params), inputs, &shape, output);
     }

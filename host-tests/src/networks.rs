@@ -7,7 +7,7 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{Border, ConvParams, DType, FullyConnectedParams, Function, LookupParams, Op, PoolParams};
 use thumbnet::kernels::{Channel, Clamp, Layout};
 use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, compile};
-use thumbnet_trainer::quantize::{Quant, add_params};
+use thumbnet_trainer::quantize::{Quant, sum_params};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -155,7 +155,7 @@ impl Network {
         if let Some(other) = (0..last).rev().find(is_alike) {
             let [a, b] = [other, last].map(|t| Quant { scale: 0.1, zero_point: self.program.tensors[t].zero_point });
             let output = Quant { scale: 0.17, zero_point: 5 };
-            let params = add_params([a, b], output, Clamp::NONE).unwrap();
+            let params = sum_params([a, b], output, Clamp::NONE).unwrap();
             self.step(Op::Add(params), vec![other, last], self.program.tensors[last].shape.clone());
             self.program.tensors[last + 1].zero_point = 5;
         }

@@ -75,7 +75,7 @@ fn carried_out(model: &Model<'_>, number: usize, step: &Step<'_>, values: &[Vec<
         Call::FullyConnected(p) => equation::fully_connected(p, a, &mut y),
         Call::MaxPool(p) => equation::max_pool2d(p, a, &mut y),
         Call::AveragePool(p) => equation::average_pool2d(p, a, &mut y),
-        Call::Add(p, shapes) => equation::add(p, shapes, a, b, &mut y),
+        Call::Add(p, shapes) => equation::add(&p.args, shapes, a, b, &mut y),
         Call::Mul(p, shapes) => equation::mul(p, shapes, a, b, &mut y),
         Call::Pad { input, before, output, value } => equation::pad(*input, *before, *output, *value, a, &mut y),
         Call::Lstm(p) => equation::lstm(p, a, &mut y),

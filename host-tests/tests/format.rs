@@ -1,8 +1,8 @@
 //! Any bytes in: a model or a clear error, never a panic.
 
 use proptest::prelude::*;
-use thumbnet::format::{Function, LookupParams, Op, SoftmaxParams, Step};
-use thumbnet::kernels::Scale;
+use thumbnet::format::{AddParams, Encode, Function, LookupParams, Op, SoftmaxParams, Step, SumParams, Words};
+use thumbnet::kernels::{Affine, Clamp, Scale};
 use thumbnet::{FormatError, Model, Session};
 use thumbnet_host_tests::{recipe, suite};
 use thumbnet_trainer::compile::{Program, StepDesc, TensorDesc, aligned, compile};
@@ -59,6 +59,30 @@ fn a_softmax_without_exponentials_has_the_record_that_it_had() {
     let record = |head: u32, tail: &[u32]| [&[head][..], &rest, tail].concat();
     assert_eq!(words(0, 0), record(12 | 1 << 8 | 6 << 16, &[]));
     assert_eq!(words(64, 63), record(12 | 1 << 8 | 8 << 16, &[64, 63]));
+}
+
+/// A sum without a shorter way, likewise; one that has it has all of it.
+#[test]
+fn a_sum_without_a_shorter_way_has_the_record_that_it_had() {
+    let [a, b, output] = [-1, -2, -18].map(|shift| Scale { multiplier: 1 << 30, shift });
+    let args = AddParams { left_shift: 20, inputs: [a, b], output, clamp: Clamp::NONE };
+    let words = |affine| {
+        let mut words = Vec::new();
+        SumParams { args, affine }.write(&mut |word| words.push(word));
+        words
+    };
+    let [below_1, below_2, below_18] = [-1i32, -2, -18].map(i32::cast_unsigned);
+    let old = [20, 1 << 30, below_1, 1 << 30, below_2, 1 << 30, below_18, 0x7f80];
+    assert_eq!(words(None), old);
+    let affine = Some(Affine { factors: [3, -1], constant: 5 });
+    let new = [&old[..], &[3, u32::MAX, 5]].concat();
+    assert_eq!(words(affine), new);
+    let read = |words: &[u32]| SumParams::read(&mut Words::new(words));
+    assert_eq!(read(&old), Some(SumParams { args, affine: None }));
+    assert_eq!(read(&new), Some(SumParams { args, affine }));
+    for len in [9, 10] {
+        assert_eq!(read(&new[..len]), None, "{len} words");
+    }
 }
 
 #[test]

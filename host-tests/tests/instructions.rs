@@ -19,7 +19,7 @@ use thumbnet::kernels::{Channel, Clamp, Layout, Scale};
 use thumbnet_host_tests::peers::beside_peers;
 use thumbnet_host_tests::run_where_it_fits;
 use thumbnet_trainer::compile::{Family, Program, StepDesc, TensorDesc, compile, pack};
-use thumbnet_trainer::quantize::{PROBABILITY, Quant, add_params, softmax_params};
+use thumbnet_trainer::quantize::{PROBABILITY, Quant, softmax_params, sum_params};
 use thumbnet_trainer::run::{Target, run};
 use thumbnet_trainer::verify::random_inputs;
 
@@ -147,7 +147,7 @@ fn softmax(len: u32) -> Program {
 
 fn add(shape: [u32; 4]) -> Program {
     let [a, output] = [0.1, 0.17].map(|scale| Quant { scale, zero_point: -3 });
-    let params = add_params([a, a], output, Clamp::NONE).unwrap();
+    let params = sum_params([a, a], output, Clamp::NONE).unwrap();
     Kernel::new(&[&shape, &shape]).step(Op::Add(params), &shape, output)
 }
 

@@ -2,7 +2,7 @@
 //! and the model computes what it computes with every tensor in a place of its own.
 
 use proptest::prelude::*;
-use thumbnet::format::{AddParams, ConcatParams, DType, Function, LookupParams, Op, ViewParams};
+use thumbnet::format::{AddParams, ConcatParams, DType, Function, LookupParams, Op, SumParams, ViewParams};
 use thumbnet::kernels::{Clamp, Scale};
 use thumbnet::{Model, Observer, Session};
 use thumbnet_trainer::compile::{Plan, Program, StepDesc, TensorDesc, aligned, plan, write};
@@ -29,8 +29,8 @@ fn program(choices: &[(u8, u16, u16)]) -> Program {
             0 => (Op::Lookup(LookupParams { function: Function::Other, table }), vec![a], len(&p, a)),
             1 => {
                 let output = Scale { multiplier: 1 << 30, shift: -18 };
-                let add = AddParams { left_shift: 20, inputs: [half; 2], output, clamp: Clamp::NONE, affine: None };
-                (Op::Add(add), vec![a, b], len(&p, a))
+                let args = AddParams { left_shift: 20, inputs: [half; 2], output, clamp: Clamp::NONE };
+                (Op::Add(SumParams { args, affine: None }), vec![a, b], len(&p, a))
             }
             2 if len(&p, a) < 100 => (Op::Concat(ConcatParams { axis: 1 }), vec![a, b], len(&p, a) + len(&p, b)),
             3 if len(&p, a) > 4 => {

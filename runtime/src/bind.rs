@@ -10,7 +10,7 @@ use crate::format::{
 };
 use crate::kernels::{
     Accumulate, Add, Binary, Broadcast, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul, Motion, Mul, Pool,
-    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Svdf, View, Window, are_right_shifts, conv2d,
+    Recurrent, Reduce, Requantize, Resize, Softmax, Spectrogram, Sum, Svdf, View, Window, are_right_shifts, conv2d,
     depthwise, fully_connected, lstm, motion, pairs, recurrent, rows, spectrogram, winograd, winograd_4x4,
 };
 
@@ -25,7 +25,7 @@ pub enum Call<'m> {
     FullyConnected(FullyConnected<'m>),
     MaxPool(Pool),
     AveragePool(Pool),
-    Add(Add, Broadcast),
+    Add(Sum, Broadcast),
     Mul(Mul, Broadcast),
     Concat { outer: usize },
     Pad { input: [usize; MAX_RANK], before: [usize; MAX_RANK], output: [usize; MAX_RANK], value: i8 },
@@ -122,7 +122,7 @@ impl<'m> Call<'m> {
             Op::AveragePool2d(p) if inputs.len() > 1 => Self::AveragePoolUpTo(pool(p, a, y)?),
             Op::MaxPool2d(p) => Self::MaxPool(pool(p, a, y)?),
             Op::AveragePool2d(p) => Self::AveragePool(pool(p, a, y)?),
-            Op::Add(p) => Self::Add(sum(p, a, b, y), broadcast(a, b, y)),
+            Op::Add(p) => Self::Add(Sum { args: sum(&p.args, a, b, y), affine: p.affine }, broadcast(a, b, y)),
             Op::Binary(p) => {
                 Self::Binary(Binary { function: p.function, args: sum(&p.args, a, b, y) }, broadcast(a, b, y))
             }
@@ -431,15 +431,7 @@ fn decomposed_filter<'m>(data: &'m [u8], p: &SvdfParams, a: &Tensor, y: &Tensor)
 }
 
 fn sum(p: &AddParams, a: &Tensor, b: &Tensor, y: &Tensor) -> Add {
-    Add {
-        input_zero_points: [a.zero_point, b.zero_point],
-        output_zero_point: y.zero_point,
-        left_shift: p.left_shift,
-        inputs: p.inputs,
-        output: p.output,
-        clamp: p.clamp,
-        affine: p.affine,
-    }
+    p.bound([a.zero_point, b.zero_point], y.zero_point)
 }
 
 /// The dimensions of an image, NHWC; a sequence (batch, time, channels) is an image that is one pixel wide.

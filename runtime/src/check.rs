@@ -293,6 +293,7 @@ fn operator(
             slide(bound.input, bound.output, &bound.window, p.pad)
         }
         (Op::Add(p), _) if cfg!(feature = "add") => {
+            let p = &p.args;
             check(p.left_shift <= 20 && is_range(p.clamp), StepProblem::Params)?;
             [p.inputs[0], p.inputs[1], p.output].into_iter().try_for_each(scale)?;
             broadcasts(a, b, y)

@@ -204,7 +204,7 @@ impl PerOp for Running<'_, '_> {
         };
         // Not moved out of its result: that would copy it.
         let Ok(call) = &Call::read::<CODE>(model.data(), record, a, b, output) else { return None };
-        let operands = Operands { model, inputs: record.inputs, first: source(model, a)?, second: b };
+        let operands = Operands { model, inputs: record.inputs, first: a, second: b };
         let scratch = Span { start: record.scratch as usize, len: call.scratch_len() };
         let places = Places { state_len: model.state_len(), output: span(output), scratch };
         execute(call, &operands, &places, arena)
@@ -219,7 +219,7 @@ impl PerOp for Running<'_, '_> {
 struct Operands<'s> {
     model: &'s Model<'s>,
     inputs: &'s [u32],
-    first: Source<'s>,
+    first: &'s Tensor,
     second: &'s Tensor,
 }
 
@@ -227,7 +227,7 @@ impl<'s> Sources<'s> for Operands<'s> {
     #[inline(always)]
     fn get(&self, index: usize) -> Option<Source<'s>> {
         match index {
-            0 => Some(self.first),
+            0 => source(self.model, self.first),
             1 if self.inputs.len() > 1 => source(self.model, self.second),
             _ => source(self.model, self.model.tensors().record(*self.inputs.get(index)?)?),
         }

@@ -6,8 +6,8 @@ use thumbnet::format::{Border, ConvParams, DType, MAX_RANK, Op, Place, PoolParam
 use thumbnet::kernels::eltwise::Operand;
 use thumbnet::kernels::{
     Accumulate, Add, Affine, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, Mul, Pool,
-    Recurrent, Requantize, Scale, Stream, Window, accumulate, are_right_shifts, concat, conv2d, depthwise, eltwise,
-    fully_connected, lstm, pad, pool, recurrent, reference, winograd, winograd_4x4,
+    Recurrent, Requantize, Scale, Stream, Sum, Window, accumulate, are_right_shifts, concat, conv2d, depthwise,
+    eltwise, fully_connected, lstm, pad, pool, recurrent, reference, winograd, winograd_4x4,
 };
 use thumbnet::plan::lead;
 
@@ -501,12 +501,13 @@ proptest! {
         let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
         let add = Add {
             input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
-            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: -18, ..scales.2 }, clamp, affine: None,
+            inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: -18, ..scales.2 }, clamp,
         };
+        let sum = Sum { args: add, affine: None };
         let mul = Mul { input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, scale: scales.2, rounding, clamp };
         let len = output.iter().product();
         let expected_sum = run(len, 0, |y, _| reference::add(&add, &shapes, &a, &b, y));
-        prop_assert_eq!(&run(len, 0, |y, _| eltwise::add(&add, &shapes, &a, &b, y)), &expected_sum);
+        prop_assert_eq!(&run(len, 0, |y, _| eltwise::add(&sum, &shapes, &a, &b, y)), &expected_sum);
         let expected = run(len, 0, |y, _| reference::mul(&mul, &shapes, &a, &b, y));
         prop_assert_eq!(&run(len, 0, |y, _| eltwise::mul(&mul, &shapes, &a, &b, y)), &expected);
         for (over, index) in [(Operand::A, 0), (Operand::B, 1)] {
@@ -514,7 +515,7 @@ proptest! {
             // The output lies over an operand of its own shape; the other one may be repeated.
             if shapes.inputs[index] == output {
                 let mut y = own.clone();
-                eltwise::add_in_place(&add, &shapes, over, other, &mut y);
+                eltwise::add_in_place(&sum, &shapes, over, other, &mut y);
                 prop_assert_eq!(&y, &expected_sum);
                 let mut y = own.clone();
                 eltwise::mul_in_place(&mul, &shapes, over, other, &mut y);
@@ -562,9 +563,10 @@ proptest! {
     ) {
         let scale = Scale { multiplier: 1 << 30, shift: 0 };
         let affine = Some(Affine { factors, constant });
-        let p = Add {
-            input_zero_points: [0; 2], output_zero_point: 0, left_shift: 20, inputs: [scale; 2], output: scale, clamp, affine,
+        let args = Add {
+            input_zero_points: [0; 2], output_zero_point: 0, left_shift: 20, inputs: [scale; 2], output: scale, clamp,
         };
+        let p = Sum { args, affine };
         let output = [1, 1, 1, 1, rows, row];
         let repeated = [1, 1, 1, 1, if is_repeated { 1 } else { rows }, row];
         let (a, b) = (values(seed, rows * row), values(seed ^ 1, repeated[4] * row));
@@ -592,12 +594,12 @@ proptest! {
         clamp in clamp(), (is_repeated, is_second) in any::<(bool, bool)>(),
     ) {
         let halve = |s: Scale| Scale { shift: s.shift.min(0), ..s };
-        let p = Add {
+        let args = Add {
             input_zero_points: [zp.0, zp.1], output_zero_point: zp.2, left_shift: 20,
             inputs: [halve(scales.0), halve(scales.1)], output: Scale { shift: scales.2.shift.min(0) - 10, ..scales.2 },
             clamp,
-            affine: None,
         };
+        let p = Sum { args, affine: None };
         let output = [1, 1, 1, 1, 256, 256];
         let bytes: Vec<i8> = (i8::MIN..=i8::MAX).collect();
         let rows: Vec<i8> = bytes.iter().flat_map(|&byte| [byte; 256]).collect();
@@ -611,7 +613,7 @@ proptest! {
             (Broadcast { output, inputs: [output, repeated] }, Operand::A, 0)
         };
         let operands = if index == 0 { [&rows, other] } else { [other, &rows] };
-        let expected = run(1 << 16, 0, |y, _| reference::add(&p, &shapes, operands[0], operands[1], y));
+        let expected = run(1 << 16, 0, |y, _| reference::add(&args, &shapes, operands[0], operands[1], y));
         let found = run(1 << 16, 0, |y, _| eltwise::add(&p, &shapes, operands[0], operands[1], y));
         prop_assert_eq!(&found, &expected);
         let mut y = rows.clone();

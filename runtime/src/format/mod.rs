@@ -16,7 +16,7 @@ pub use step::{
     AccumulateParams, AddParams, BinaryFunction, BinaryParams, Border, Cell, ConcatParams, ConvParams,
     FullyConnectedParams, Function, GatherParams, LookupParams, LstmParams, MAX_INPUTS, MatMulParams, MotionParams,
     MulParams, Op, PadParams, PcenParams, PoolParams, RecurrentParams, ReduceFunction, ReduceParams, RequantizeParams,
-    ResizeParams, SoftmaxParams, SpectrogramParams, Step, Steps, SvdfParams, TakeParams, ViewParams,
+    ResizeParams, SoftmaxParams, SpectrogramParams, Step, Steps, SumParams, SvdfParams, TakeParams, ViewParams,
 };
 pub(crate) use step::{PerOp, Record, Records};
 pub use tensor::{DType, MAX_RANK, Place, RECORD_WORDS, Tensor, Tensors};

@@ -7,7 +7,7 @@
 use super::words::{Encode, Words, code, record};
 use crate::error::StepProblem;
 use crate::fixed::Rounding;
-use crate::kernels::{Affine, Clamp, Layout, Scale};
+use crate::kernels::{Add, Affine, Clamp, Layout, Scale};
 
 /// Most inputs of one step (concatenation).
 pub const MAX_INPUTS: usize = 255;
@@ -187,43 +187,52 @@ record! {
     }
 }
 
-/// Parameters of an addition; see [`crate::kernels::Add`].
+record! {
+    /// How two operands are brought to a common scale, and their sum to the output's; see [`crate::kernels::Add`].
+    pub struct AddParams {
+        /// Headroom of the inputs.
+        pub left_shift: u32,
+        /// Factors of the inputs.
+        pub inputs: [Scale; 2],
+        /// Factor of the sum.
+        pub output: Scale,
+        /// Fused activation.
+        pub clamp: Clamp,
+    }
+}
+
+impl AddParams {
+    /// The arguments of the kernel for operands and an output with these zero points.
+    #[must_use]
+    pub const fn bound(&self, input_zero_points: [i32; 2], output_zero_point: i32) -> Add {
+        let Self { left_shift, inputs, output, clamp } = *self;
+        Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp }
+    }
+}
+
+/// Parameters of an addition; see [`crate::kernels::Sum`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct AddParams {
-    /// Headroom of the inputs.
-    pub left_shift: u32,
-    /// Factors of the inputs.
-    pub inputs: [Scale; 2],
-    /// Factor of the sum.
-    pub output: Scale,
-    /// Fused activation.
-    pub clamp: Clamp,
+pub struct SumParams {
+    /// Factors and clamp.
+    pub args: AddParams,
     /// A shorter way to the same bytes.
     pub affine: Option<Affine>,
 }
 
 /// Without the shorter way its words are not there.
-impl Encode for AddParams {
-    const WORDS: usize = 1 + 3 * Scale::WORDS + Clamp::WORDS;
+impl Encode for SumParams {
+    const WORDS: usize = AddParams::WORDS;
     fn write(&self, put: &mut impl FnMut(u32)) {
-        self.left_shift.write(put);
-        self.inputs.write(put);
-        self.output.write(put);
-        self.clamp.write(put);
+        self.args.write(put);
         if let Some(affine) = &self.affine {
             affine.write(put);
         }
     }
     #[inline(always)]
     fn read(words: &mut Words<'_>) -> Option<Self> {
-        Some(Self {
-            left_shift: words.word()?,
-            inputs: Encode::read(words)?,
-            output: Scale::read(words)?,
-            clamp: Clamp::read(words)?,
-            affine: if words.is_empty() { None } else { Some(Affine::read(words)?) },
-        })
+        let args = AddParams::read(words)?;
+        Some(Self { args, affine: if words.is_empty() { None } else { Some(Affine::read(words)?) } })
     }
 }
 
@@ -520,7 +529,7 @@ record! {
     pub struct BinaryParams {
         /// What it computes.
         pub function: BinaryFunction,
-        /// Factors and clamp; without the shorter way of a sum, for which the record has no place.
+        /// Factors and clamp.
         pub args: AddParams,
     }
 }
@@ -686,7 +695,7 @@ ops! {
     /// Average over a window; or over the whole image up to a row, whose number is a second input.
     6 AveragePool2d(PoolParams) "average_pool2d" 1..=2;
     /// Elementwise sum.
-    7 Add(AddParams) "add" 2..=2;
+    7 Add(SumParams) "add" 2..=2;
     /// Elementwise product.
     8 Mul(MulParams) "mul" 2..=2;
     /// Inputs one after the other along an axis.

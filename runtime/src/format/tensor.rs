@@ -134,6 +134,9 @@ impl Encode for Tensor {
     }
 }
 
+const _: () =
+    assert!(size_of::<Tensor>() == size_of::<[u32; RECORD_WORDS]>() && align_of::<Tensor>() == align_of::<u32>());
+
 /// A record as the tensor that it is; `None` where a type or a place is none.
 #[inline(always)]
 fn in_place(record: &[u32; RECORD_WORDS]) -> Option<&Tensor> {

@@ -113,7 +113,8 @@ macro_rules! record {
     };
 }
 
-/// Declares an enum that is stored as its number in one word, and its [`Encode`].
+/// Declares an enum that is stored as its number in one word, and its [`Encode`]. Numbers are tokens: derive macros do not see into literals
+/// that were matched as such.
 macro_rules! code {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $code:tt,)* }) => {
         $(#[$meta])*

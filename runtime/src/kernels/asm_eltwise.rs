@@ -1,4 +1,5 @@
-//! Sums of two tensors in assembly, with the DSP extension four elements at a time, with Helium in one vector; there products, too.
+//! Sums of two tensors in assembly: four elements at a time with the DSP extension, a vector with Helium, one on the Cortex-M3; and products,
+//! but not on the Cortex-M3.
 
 use core::arch::asm;
 
@@ -130,12 +131,6 @@ unsafe fn rounds(p: &Affine, [a, b]: [*const i8; 2], to: *mut i8, count: usize) 
     }
 }
 
-/// How many fours of elements all have.
-#[cfg(thumbnet_dsp)]
-fn fours(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
-    len(operands, y) / 4
-}
-
 /// How many elements all have.
 fn len(operands: [Option<&[i8]>; 2], y: &[i8]) -> usize {
     operands.iter().flatten().fold(y.len(), |len, x| len.min(x.len()))
@@ -219,7 +214,7 @@ macro_rules! product {
 #[cfg(thumbnet_dsp)]
 #[allow(unsafe_code, reason = "SXTAB16 and SMMLAR have no stable intrinsics, and the output may lie over an operand")]
 pub(super) fn mul(zero_points: [i32; 2], finish: Finish, operands: [Option<&[i8]>; 2], y: &mut [i8]) -> usize {
-    let fours = fours(operands, y);
+    let fours = len(operands, y) / 4;
     if fours == 0 {
         return 0;
     }

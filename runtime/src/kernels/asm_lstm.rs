@@ -35,49 +35,19 @@ impl Shrink {
     }
 }
 
-/// Requantizes `$x` by the three registers as `finish` says; uses r1.
+/// `$half + round($x · $multiplier / 2^32)`, one less where `$x` is negative; uses r1.
 #[cfg(thumbnet_dsp)]
-macro_rules! shrink {
-    ($x:literal, $multiplier:literal, $right:literal, $half:literal) => {
-        concat!(
-            "lsl ",
-            $x,
-            ", ",
-            $x,
-            ", #1\n",
-            "add r1, ",
-            $half,
-            ", ",
-            $x,
-            ", asr #31\n",
-            "smmlar ",
-            $x,
-            ", ",
-            $x,
-            ", ",
-            $multiplier,
-            ", r1\n",
-            "asr ",
-            $x,
-            ", ",
-            $x,
-            ", ",
-            $right,
-            "\n",
-        )
+macro_rules! offset_product {
+    ($x:literal, $multiplier:literal, $half:literal) => {
+        concat!("add r1, ", $half, ", ", $x, ", asr #31\n", "smmlar ", $x, ", ", $x, ", ", $multiplier, ", r1\n")
     };
 }
 
-/// The same without SMMLAR.
+/// The same without SMMLAR; the sign is the product's, which is zero where the two differ.
 #[cfg(thumbnet_v7m)]
-macro_rules! shrink {
-    ($x:literal, $multiplier:literal, $right:literal, $half:literal) => {
+macro_rules! offset_product {
+    ($x:literal, $multiplier:literal, $half:literal) => {
         concat!(
-            "lsl ",
-            $x,
-            ", ",
-            $x,
-            ", #1\n",
             "smull r1, ",
             $x,
             ", ",
@@ -100,13 +70,23 @@ macro_rules! shrink {
             "add ",
             $x,
             ", ",
-            $x,
-            ", ",
             $half,
             "\n",
-            "asr ",
+        )
+    };
+}
+
+/// Requantizes `$x` by the three registers as `finish` says; uses r1.
+macro_rules! shrink {
+    ($x:literal, $multiplier:literal, $right:literal, $half:literal) => {
+        concat!(
+            "lsl ",
             $x,
             ", ",
+            $x,
+            ", #1\n",
+            offset_product!($x, $multiplier, $half),
+            "asr ",
             $x,
             ", ",
             $right,

@@ -614,3 +614,34 @@ fn finish(sums: &[i32], channels: &[Channel], zero_point: i32, clamp: Clamp, y: 
         );
     }
 }
+
+/// Brings bytes between both bounds.
+#[allow(unsafe_code, reason = "SSUB8 and SEL have no stable intrinsics")]
+pub(super) fn clamp_all(y: &mut [i8], clamp: Clamp) {
+    let (fours, rest) = y.as_chunks_mut::<4>();
+    rest.iter_mut().for_each(|y| *y = clamp.apply((*y).into()));
+    if fours.is_empty() {
+        return;
+    }
+    let four = |bound: i8| u32::from(bound.cast_unsigned()) * 0x0101_0101;
+    // SAFETY: as many words are read and written as the slice has fours of bytes. LDR and STR take any address.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {a}, [{y}]",
+            "ssub8 {b}, {a}, {max}",
+            "sel {a}, {max}, {a}",
+            "ssub8 {b}, {a}, {min}",
+            "sel {a}, {a}, {min}",
+            "str {a}, [{y}], #4",
+            "subs {count}, #1",
+            "bne 2b",
+            y = inout(reg) fours.as_mut_ptr() => _,
+            count = inout(reg) fours.len() => _,
+            min = in(reg) four(clamp.min),
+            max = in(reg) four(clamp.max),
+            a = out(reg) _,
+            b = out(reg) _,
+        );
+    }
+}

@@ -7,7 +7,7 @@
 
 #[cfg(thumbnet_dsp)]
 use super::asm_eltwise::Finish;
-use super::{Add, Affine, Binary, Broadcast, Clamp, Mul, Scale};
+use super::{Add, Affine, Binary, Broadcast, Clamp, Mul, Scale, Sum};
 use crate::fixed::{Rounding, requantize, requantize_double, rounded_high};
 use crate::format::BinaryFunction;
 
@@ -22,12 +22,12 @@ pub enum Operand {
 }
 
 /// `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
-pub fn add(p: &Add, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
+pub fn add(p: &Sum, shapes: &Broadcast, a: &[i8], b: &[i8], y: &mut [i8]) {
     sum(p, shapes, [Some(a), Some(b)], y);
 }
 
 /// The same where the output lies over one operand of its own shape.
-pub fn add_in_place(p: &Add, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
+pub fn add_in_place(p: &Sum, shapes: &Broadcast, over: Operand, other: &[i8], y: &mut [i8]) {
     sum(p, shapes, beside(over, other), y);
 }
 
@@ -41,11 +41,14 @@ fn beside(over: Operand, other: &[i8]) -> [Option<&[i8]>; 2] {
 }
 
 #[inline(always)]
-fn sum(p: &Add, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
-    match (&p.affine, Sum::new(p)) {
-        (Some(affine), _) => affine_sum(affine, p.clamp, shapes, operands, y),
-        (None, Some(sum)) => each(shapes, operands, y, |a, b| sum.of(a, b)),
-        (None, None) => each(shapes, operands, y, |a, b| add_one(p, a, b)),
+fn sum(p: &Sum, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [i8]) {
+    let Sum { args, affine } = p;
+    if let Some(affine) = affine {
+        return affine_sum(affine, args.clamp, shapes, operands, y);
+    }
+    match Reduced::new(args) {
+        Some(sum) => each(shapes, operands, y, |a, b| sum.of(a, b)),
+        None => each(shapes, operands, y, |a, b| add_one(args, a, b)),
     }
 }
 
@@ -55,9 +58,7 @@ fn affine_sum(p: &Affine, clamp: Clamp, shapes: &Broadcast, operands: [Option<&[
     #[cfg(any(thumbnet_asm, thumbnet_helium))]
     if shapes.inputs == [shapes.output; 2] {
         let done = super::asm_eltwise::add(p, operands, y);
-        if clamp != Clamp::NONE {
-            y.iter_mut().take(done).for_each(|y| *y = clamp.apply((*y).into()));
-        }
+        clamp.apply_all(y.get_mut(..done).unwrap_or_default());
         return behind(done, operands, y, of);
     }
     each(shapes, operands, y, of);
@@ -79,7 +80,7 @@ impl Affine {
 /// A sum without a shorter way, whose factors are below 1, as those of every exporter are: no intermediate leaves 30 bits, so that each
 /// requantization is one multiplication and one shift.
 #[derive(Clone, Copy)]
-struct Sum {
+struct Reduced {
     zero_points: [i32; 2],
     left_shift: u32,
     inputs: [Factor; 2],
@@ -88,7 +89,7 @@ struct Sum {
     clamp: Clamp,
 }
 
-impl Sum {
+impl Reduced {
     #[inline(always)]
     fn new(p: &Add) -> Option<Self> {
         let [a, b] = p.inputs;
@@ -104,12 +105,8 @@ impl Sum {
         let twice = |q: i8, zero: i32| i32::from(q).wrapping_sub(zero).wrapping_shl(self.left_shift);
         let a = self.inputs[0].of_half(twice(a, self.zero_points[0]));
         let b = self.inputs[1].of_half(twice(b, self.zero_points[1]));
-        self.finish(a.wrapping_add(b).wrapping_shl(1))
-    }
-
-    #[inline(always)]
-    fn finish(&self, twice: i32) -> i8 {
-        self.clamp.apply(self.output.of_half(twice).wrapping_add(self.zero_point))
+        let sum = self.output.of_half(a.wrapping_add(b).wrapping_shl(1));
+        self.clamp.apply(sum.wrapping_add(self.zero_point))
     }
 }
 
@@ -188,9 +185,7 @@ fn multiply(p: &Mul, shapes: &Broadcast, operands: [Option<&[i8]>; 2], y: &mut [
         && let Some(finish) = Finish::new(product.factor.multiplier, product.factor.right, product.zero_point)
     {
         let done = super::asm_eltwise::mul(product.zero_points, finish, operands, y);
-        if product.clamp != Clamp::NONE {
-            y.iter_mut().take(done).for_each(|y| *y = product.clamp.apply((*y).into()));
-        }
+        product.clamp.apply_all(y.get_mut(..done).unwrap_or_default());
         return behind(done, operands, y, of);
     }
     each(shapes, operands, y, of);

@@ -5,8 +5,6 @@
 
 use core::mem::MaybeUninit;
 
-#[cfg(thumbnet_dsp)]
-use super::Clamp;
 use super::dot::zeros;
 use super::rows::{Rows, Vector};
 use super::{Channel, FullyConnected, output_i8};
@@ -61,9 +59,7 @@ fn finish(p: &FullyConnected<'_>, sums: &[i32], channels: &[Channel], y: &mut [i
             super::dsp_rows::finish_single(p.output_zero_point, sums, channels, y)
         };
         super::rows::finish(sums, channels, y, single, one);
-        if p.clamp != Clamp::NONE {
-            y.iter_mut().for_each(|y| *y = p.clamp.apply((*y).into()));
-        }
+        p.clamp.apply_all(y);
         return;
     }
     #[cfg(thumbnet_helium)]

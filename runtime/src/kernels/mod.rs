@@ -298,7 +298,7 @@ pub struct Scale {
     pub shift: i32,
 }
 
-/// Arguments of [`eltwise::add`]. `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
+/// How two tensors are added. `y = clamp(zp + out·(a·(q_a − zp_a)·2^left + b·(q_b − zp_b)·2^left))`.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Add {
@@ -314,6 +314,14 @@ pub struct Add {
     pub output: Scale,
     /// Fused activation.
     pub clamp: Clamp,
+}
+
+/// Arguments of [`eltwise::add`].
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sum {
+    /// What is computed.
+    pub args: Add,
     /// A shorter way to the same bytes, which whoever gives it has tried on every pair of them.
     pub affine: Option<Affine>,
 }
@@ -643,5 +651,17 @@ impl Clamp {
     #[must_use]
     pub fn apply(self, value: i32) -> i8 {
         value.min(i32::from(self.max)).max(i32::from(self.min)) as i8
+    }
+
+    /// The same of all bytes; nothing to do without an activation.
+    #[inline(always)]
+    pub(crate) fn apply_all(self, y: &mut [i8]) {
+        if self == Self::NONE {
+            return;
+        }
+        #[cfg(thumbnet_dsp)]
+        dsp::clamp_all(y, self);
+        #[cfg(not(thumbnet_dsp))]
+        y.iter_mut().for_each(|y| *y = self.apply((*y).into()));
     }
 }

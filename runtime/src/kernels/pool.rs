@@ -4,7 +4,7 @@
 //! whole image, reads memory in order and needs no scratch.
 
 use super::dot::max_into;
-use super::{Clamp, Pool, Stream};
+use super::{Pool, Stream};
 
 /// `y = clamp(max x)`.
 pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
@@ -23,7 +23,7 @@ pub fn max_pool2d(p: &Pool, io: Stream<'_>) {
                 y.iter_mut().skip(first).zip(max).for_each(|(y, max)| *y = max);
             }
         }
-        clamp(p.clamp, y);
+        p.clamp.apply_all(y);
     });
 }
 
@@ -48,14 +48,8 @@ pub fn average_pool2d(p: &Pool, io: Stream<'_>) {
                 }
             }
         }
-        clamp(p.clamp, y);
+        p.clamp.apply_all(y);
     });
-}
-
-fn clamp(clamp: Clamp, y: &mut [i8]) {
-    if clamp != Clamp::NONE {
-        y.iter_mut().for_each(|y| *y = clamp.apply((*y).into()));
-    }
 }
 
 /// Channels that are taken at the same time.

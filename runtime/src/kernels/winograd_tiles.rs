@@ -141,9 +141,7 @@ fn band<T: Tile>(p: &Conv2d<'_>, weights: &[i16], rows: &Rows<'_>, y: &mut [i8],
         }
     }
     #[cfg(thumbnet_dsp)]
-    if p.clamp != super::Clamp::NONE {
-        super::dsp_pairs::clamp_all(y, p.clamp);
-    }
+    p.clamp.apply_all(y);
 }
 
 /// The patch in the image, where all of it lies there and channels are whole fours.

@@ -9,7 +9,7 @@ use thumbnet::fixed::Rounding;
 use thumbnet::format::{BinaryFunction, PcenParams, ReduceFunction};
 use thumbnet::kernels::{
     Accumulate, Add, Affine, Binary, Broadcast, Cell, Channel, Clamp, Conv2d, FullyConnected, Layout, Lstm, MatMul,
-    Motion, Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Svdf, View, Window,
+    Motion, Mul, Pool, Recurrent, Reduce, Requantize, Resize, Scale, Softmax, Spectrogram, Sum, Svdf, View, Window,
 };
 
 /// Statics that are taken from the model file, each once.
@@ -136,7 +136,8 @@ structs! {
     Accumulate<'_>, Accumulate { input_zero_point, weights };
     Requantize<'_>, Requantize { output_zero_point, clamp, rounding, channels };
     Pool, Pool { input, output, window, clamp };
-    Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp, affine };
+    Add, Add { input_zero_points, output_zero_point, left_shift, inputs, output, clamp };
+    Sum, Sum { args, affine };
     Affine, Affine { factors, constant };
     Mul, Mul { input_zero_points, output_zero_point, scale, rounding, clamp };
     Broadcast, Broadcast { output, inputs };

@@ -4,14 +4,14 @@
 //! constant with which [`Affine`] gives the same for all 65,536 pairs; which ones is tried out. For given factors the constants
 //! that give one pair its byte are an interval, and one is right that lies in all of them.
 
-use thumbnet::kernels::{Add, Affine, Broadcast, eltwise};
+use thumbnet::kernels::{Add, Affine, Broadcast, Clamp, Sum, eltwise};
 
 /// Bits behind the point of the sum.
 const FRACTION: u32 = 20;
 /// The same of a factor.
 const FACTOR_FRACTION: i32 = 28;
 
-/// The first that gives every pair of bytes what `sum`, which has no clamp, does without one; `ratios` are both operands' scales by the
+/// The first that gives every pair of bytes what `sum` does without one, before its clamp; `ratios` are both operands' scales by the
 /// output's. `None`: one of them is too large, or none of the factors next to them does.
 pub fn affine(sum: &Add, ratios: [f64; 2]) -> Option<Affine> {
     let expected = all_pairs(sum);
@@ -44,7 +44,8 @@ fn all_pairs(sum: &Add) -> Vec<i8> {
     let b = bytes.repeat(256);
     let shape = [1, 1, 1, 1, 256, 256];
     let mut pairs = vec![0; 256 * 256];
-    eltwise::add(&Add { affine: None, ..*sum }, &Broadcast { output: shape, inputs: [shape; 2] }, &a, &b, &mut pairs);
+    let sum = Sum { args: Add { clamp: Clamp::NONE, ..*sum }, affine: None };
+    eltwise::add(&sum, &Broadcast { output: shape, inputs: [shape; 2] }, &a, &b, &mut pairs);
     pairs
 }
 
@@ -81,24 +82,17 @@ fn constant(factors: [i32; 2], expected: &[i8]) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use thumbnet::kernels::Clamp;
+    use thumbnet::format::SumParams;
 
     use super::*;
-    use crate::quantize::{Quant, add_params};
+    use crate::quantize::{Quant, sum_params};
 
-    fn sum(scales: [f32; 3], zero_points: [i32; 3]) -> Add {
-        let quant = |index: usize| Quant { scale: scales[index], zero_point: zero_points[index] };
-        let p = add_params([quant(0), quant(1)], quant(2), Clamp::NONE).unwrap();
-        let [a, b, output] = zero_points;
-        Add {
-            input_zero_points: [a, b],
-            output_zero_point: output,
-            left_shift: p.left_shift,
-            inputs: p.inputs,
-            output: p.output,
-            clamp: p.clamp,
-            affine: p.affine,
-        }
+    /// A rectified sum: the shorter way is to what its clamp is applied to.
+    fn sum(scales: [f32; 3], zero_points: [i32; 3]) -> Sum {
+        let [a, b, output] = [0, 1, 2].map(|i| Quant { scale: scales[i], zero_point: zero_points[i] });
+        let clamp = Clamp { min: output.zero_point as i8, max: i8::MAX };
+        let SumParams { args, affine } = sum_params([a, b], output, clamp).unwrap();
+        Sum { args: args.bound([a.zero_point, b.zero_point], output.zero_point), affine }
     }
 
     /// Ratios at random, and simple ones, with which many sums lie in the middle.
@@ -117,7 +111,7 @@ mod tests {
             for zero_points in [[0; 3], [-128; 3], [5, -17, 88]] {
                 let sum = sum(scales, zero_points);
                 let affine = sum.affine.unwrap_or_else(|| panic!("none for {scales:?}, {zero_points:?}"));
-                let expected = all_pairs(&sum);
+                let expected = all_pairs(&sum.args);
                 for (number, &expected) in expected.iter().enumerate() {
                     let [a, b] = [number / 256, number % 256].map(|entry| entry as i64 - 128);
                     let [f, g] = affine.factors.map(i64::from);

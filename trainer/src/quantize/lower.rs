@@ -12,7 +12,7 @@ use thumbnet::format::{
 use thumbnet::kernels::{Channel, Clamp, Layout};
 
 use super::grid::{Ranges, quants, rectifier};
-use super::scale::{Quant, add_params, multiplier, softmax_params};
+use super::scale::{Quant, multiplier, softmax_params, sum_params};
 use super::{overflow, weights};
 use crate::compile::{Program, StepDesc, TensorDesc};
 use crate::graph::{Graph, Node, Op, Pair, Shapes, Tensor, delta_padding, delta_taps, delta_unit, resolve_axis};
@@ -338,7 +338,7 @@ impl Lowering<'_> {
         let (name, output, clamp) = self.output(node)?;
         let [sa, sb, so] = [qa, qb, output].map(|q| f64::from(q.scale));
         let op = if node.op == Op::Add {
-            StepOp::Add(add_params([qa, qb], output, clamp)?)
+            StepOp::Add(sum_params([qa, qb], output, clamp)?)
         } else {
             StepOp::Mul(MulParams { scale: multiplier(sa * sb / so)?, rounding: Rounding::Double, clamp })
         };

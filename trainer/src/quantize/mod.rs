@@ -37,7 +37,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-pub use scale::{PROBABILITY, Quant, add_params, aligned_params, multiplier, softmax_params};
+pub use scale::{PROBABILITY, Quant, add_params, multiplier, softmax_params, sum_params};
 
 use crate::compile::Program;
 use crate::data::Dataset;

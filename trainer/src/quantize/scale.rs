@@ -1,8 +1,8 @@
 //! From real factors and ranges to the integers that the runtime computes with.
 
 use anyhow::{Result, ensure};
-use thumbnet::format::{AddParams, SoftmaxParams};
-use thumbnet::kernels::{Add, Clamp, Scale};
+use thumbnet::format::{AddParams, SoftmaxParams, SumParams};
+use thumbnet::kernels::{Clamp, Scale};
 
 use super::affine::affine;
 
@@ -81,26 +81,18 @@ pub fn multiplier(factor: f64) -> Result<Scale> {
 ///
 /// # Errors
 /// The output's scale is too fine for the inputs'.
-pub fn add_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
-    let p = aligned_params([a, b], output, clamp)?;
-    let sum = Add {
-        input_zero_points: [a.zero_point, b.zero_point],
-        output_zero_point: output.zero_point,
-        left_shift: p.left_shift,
-        inputs: p.inputs,
-        output: p.output,
-        clamp: Clamp::NONE,
-        affine: None,
-    };
-    let ratios = [a, b].map(|quant| f64::from(quant.scale) / f64::from(output.scale));
-    Ok(AddParams { affine: affine(&sum, ratios), ..p })
+pub fn sum_params(inputs: [Quant; 2], output: Quant, clamp: Clamp) -> Result<SumParams> {
+    let args = add_params(inputs, output, clamp)?;
+    let ratios = inputs.map(|input| f64::from(input.scale) / f64::from(output.scale));
+    let affine = affine(&args.bound(inputs.map(|input| input.zero_point), output.zero_point), ratios);
+    Ok(SumParams { args, affine })
 }
 
 /// Parameters of a sum or a difference: both operands on twice the larger scale with 20 bits of headroom.
 ///
 /// # Errors
 /// The output's scale is too fine for the inputs'.
-pub fn aligned_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
+pub fn add_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result<AddParams> {
     let [a, b, output] = [a, b, output].map(|quant| f64::from(quant.scale));
     let twice = 2.0 * a.max(b);
     Ok(AddParams {
@@ -108,7 +100,6 @@ pub fn aligned_params([a, b]: [Quant; 2], output: Quant, clamp: Clamp) -> Result
         inputs: [multiplier(a / twice)?, multiplier(b / twice)?],
         output: multiplier(twice / (2f64.powi(20) * output))?,
         clamp,
-        affine: None,
     })
 }
 

@@ -18,7 +18,12 @@ use super::dsp as family;
 #[cfg(thumbnet_v7m)]
 use super::v7m as family;
 
-pub(super) use self::family::{finish, gather};
+pub(super) use self::family::gather;
+
+/// Clamps the outputs; the assembly saturates them only.
+pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
+    p.clamp.apply_all(y);
+}
 
 /// What computes four channels of a band: plain loops, or assembly for a window, a stride and a clamp that begins at the output's zero
 /// point or above it. It is chosen before the first band, and an argument by itself: where all convolutions of a firmware are constants,

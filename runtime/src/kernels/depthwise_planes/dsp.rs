@@ -17,15 +17,6 @@ use core::arch::asm;
 use super::Planes;
 use super::assembly::{Kernel, Plan, kernel};
 use super::bands::Source;
-use crate::kernels::dsp_pairs::clamp_all;
-use crate::kernels::{Clamp, Conv2d};
-
-/// Clamps the outputs; the assembly saturates them only.
-pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
-    if p.clamp != Clamp::NONE {
-        clamp_all(y, p.clamp);
-    }
-}
 
 /// Copies pairs of rows of four channels; `to` starts with the first pair of the first column of the first plane.
 pub(super) fn gather(from: &Source<'_>, planes: &Planes, to: &mut [u32]) {

@@ -9,14 +9,6 @@ use core::arch::asm;
 use super::Planes;
 use super::assembly::{Kernel, Plan, kernel};
 use super::bands::Source;
-use crate::kernels::{Clamp, Conv2d};
-
-/// Clamps the outputs; the assembly saturates them only.
-pub(super) fn finish(p: &Conv2d<'_>, y: &mut [i8]) {
-    if p.clamp != Clamp::NONE {
-        y.iter_mut().for_each(|y| *y = p.clamp.apply((*y).into()));
-    }
-}
 
 /// Copies pairs of rows of four channels; `to` starts with the first pair of the first column of the first plane.
 #[allow(unsafe_code, reason = "a loop in Rust checks every index")]

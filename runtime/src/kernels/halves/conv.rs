@@ -2,7 +2,7 @@
 
 use super::super::conv2d::column_len;
 use super::super::pairs::{flat, next};
-use super::super::{Channel, Clamp, Conv2d, Stream};
+use super::super::{Channel, Conv2d, Stream};
 use super::columns::Geometry;
 #[cfg(thumbnet_v6m)]
 use super::v6m::{CLAMPS, channels, takes};
@@ -122,7 +122,7 @@ fn four_pixels(p: &Conv2d<'_>, columns: &[i32], biases: &[i32], count: usize, y:
     // SAFETY: there are `outputs` rows of `taps` weights, biases and channels, as many outputs of each pixel, and the words of four
     // windows of `taps` taps.
     unsafe { channels(&mut plan) };
-    if !CLAMPS && p.clamp != Clamp::NONE {
-        y.iter_mut().for_each(|y| *y = p.clamp.apply((*y).into()));
+    if !CLAMPS {
+        p.clamp.apply_all(y);
     }
 }

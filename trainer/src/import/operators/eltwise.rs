@@ -8,13 +8,13 @@ use thumbnet::kernels::{Clamp, Scale};
 use super::clamp;
 use crate::import::conversion::Conversion;
 use crate::import::schema::Operator;
-use crate::quantize::{add_params, aligned_params, multiplier};
+use crate::quantize::{add_params, multiplier, sum_params};
 
 pub(super) fn add(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()> {
     let (a, b, y) = (operator.input(0)?, operator.input(1)?, operator.output()?);
     let output = c.quant(y)?;
     let clamp = clamp(operator.byte(0)?, output)?;
-    let params = add_params([c.quant(a)?, c.quant(b)?], output, clamp)?;
+    let params = sum_params([c.quant(a)?, c.quant(b)?], output, clamp)?;
     let inputs = [c.value(a)?, c.value(b)?];
     c.push(y, Op::Add(params), &inputs)
 }
@@ -33,7 +33,7 @@ pub(super) fn sub(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<()>
     let y = operator.output()?;
     let output = c.quant(y)?;
     let clamp = clamp(operator.byte(0)?, output)?;
-    let args = aligned_params([c.quant(operator.input(0)?)?, c.quant(operator.input(1)?)?], output, clamp)?;
+    let args = add_params([c.quant(operator.input(0)?)?, c.quant(operator.input(1)?)?], output, clamp)?;
     binary(c, operator, BinaryFunction::Sub, args)
 }
 
@@ -47,7 +47,6 @@ pub(super) fn squared_difference(c: &mut Conversion<'_>, operator: &Operator<'_>
         inputs: [multiplier(a / twice)?, multiplier(b / twice)?],
         output: multiplier(twice * twice / (f64::from(1 << 14) * y))?,
         clamp: Clamp::NONE,
-        affine: None,
     };
     binary(c, operator, BinaryFunction::SquaredDifference, args)
 }
@@ -65,8 +64,7 @@ pub(super) fn prelu(c: &mut Conversion<'_>, operator: &Operator<'_>) -> Result<(
     let [x, alpha, y] = [operator.input(0)?, operator.input(1)?, operator.output()?];
     let [x, alpha, y] = [c.quant(x)?, c.quant(alpha)?, c.quant(y)?].map(|quant| quant.scale);
     let inputs = [multiplier((x / y).into())?, Scale::default()];
-    let output = multiplier((x * alpha / y).into())?;
-    let args = AddParams { left_shift: 0, inputs, output, clamp: Clamp::NONE, affine: None };
+    let args = AddParams { left_shift: 0, inputs, output: multiplier((x * alpha / y).into())?, clamp: Clamp::NONE };
     binary(c, operator, BinaryFunction::Prelu, args)
 }
 
@@ -76,7 +74,6 @@ const UNSCALED: AddParams = AddParams {
     inputs: [Scale { multiplier: 0, shift: 0 }; 2],
     output: Scale { multiplier: 0, shift: 0 },
     clamp: Clamp::NONE,
-    affine: None,
 };
 
 fn binary(c: &mut Conversion<'_>, operator: &Operator<'_>, function: BinaryFunction, args: AddParams) -> Result<()> {
